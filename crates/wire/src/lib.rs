@@ -1,0 +1,2 @@
+//! What travels between processes.
+#![forbid(unsafe_code)]

@@ -1,0 +1,166 @@
+/**
+ * The errors of the package. They carry the reference's names and a stable `code`.
+ * @module
+ */
+
+const define = (target: object, name: string, value: unknown): void => {
+  Object.defineProperty(target, name, {
+    value,
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  })
+}
+
+/**
+ * What every error of this package extends: `name` is the class's own, `code` never changes between
+ * versions.
+ */
+export abstract class MultiprocessingError extends Error {
+  /** A stable identifier, for programs to compare. */
+  declare readonly code: string
+
+  constructor(code: string, message?: string, options?: ErrorOptions) {
+    super(message, options)
+    define(this, 'name', new.target.name)
+    define(this, 'code', code)
+  }
+}
+
+/** The base class of the errors that the reference derives from `ProcessError`. */
+export class ProcessError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions, code = 'ERR_PROCESS') {
+    super(code, message, options)
+  }
+}
+
+/**
+ * `recvBytesInto` was given a buffer too small for the message. The message is not lost: it is `data`,
+ * whole.
+ */
+export class BufferTooShort extends ProcessError {
+  /** The message that did not fit. */
+  declare readonly data: Uint8Array
+
+  constructor(data: Uint8Array) {
+    super(
+      `the message of ${data.byteLength} bytes does not fit the buffer`,
+      undefined,
+      'ERR_BUFFER_TOO_SHORT',
+    )
+    define(this, 'data', data)
+  }
+}
+
+/** A peer could not prove that it holds the key. */
+export class AuthenticationError extends ProcessError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options, 'ERR_AUTHENTICATION')
+  }
+}
+
+/** A call with a `timeout` ran out of time. */
+export class TimeoutError extends ProcessError {
+  constructor(message = 'timed out', options?: ErrorOptions) {
+    super(message, options, 'ERR_TIMEOUT')
+  }
+}
+
+/** A pool's worker ended while it held a task. */
+export class WorkerDiedError extends ProcessError {
+  /** The worker's process id. */
+  declare readonly pid: number
+  /** How it ended: its exit code, or minus the number of the signal that killed it. */
+  declare readonly exitcode: number | null
+
+  constructor(message: string, pid: number, exitcode: number | null) {
+    super(message, undefined, 'ERR_WORKER_DIED')
+    define(this, 'pid', pid)
+    define(this, 'exitcode', exitcode)
+  }
+}
+
+/** An object cannot be sent; the message names the path to the culprit. */
+export class PicklingError extends ProcessError {
+  /** Where in the object the culprit is, such as `args[0].conn.socket`. */
+  declare readonly path: string
+
+  constructor(message: string, path = '', options?: ErrorOptions) {
+    super(message, options, 'ERR_PICKLING')
+    define(this, 'path', path)
+  }
+}
+
+/** Bytes that came in are not an object this program can, or may, rebuild. */
+export class UnpicklingError extends ProcessError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options, 'ERR_UNPICKLING')
+  }
+}
+
+/** The other end is closed and nothing is left to read. */
+export class EOFError extends MultiprocessingError {
+  constructor(message = 'the other end is closed', options?: ErrorOptions) {
+    super('ERR_EOF', message, options)
+  }
+}
+
+/** An argument has the right type and a value that cannot be. */
+export class ValueError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_VALUE', message, options)
+  }
+}
+
+/** A call was made in a state that rules it out. */
+export class AssertionError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_ASSERTION', message, options)
+  }
+}
+
+/** Something was asked for at a time when it cannot be given. */
+export class RuntimeError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_RUNTIME', message, options)
+  }
+}
+
+/** This platform does not have what was asked for. */
+export class NotImplementedError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_NOT_IMPLEMENTED', message, options)
+  }
+}
+
+/**
+ * The system refused a call. `errno` and `syscall` are there when the kernel said why, as on Node's own
+ * system errors; `code` is then the kernel's name for it, such as `EBADF`.
+ */
+export class OSError extends MultiprocessingError {
+  /** The kernel's error number, negated as in Node. */
+  declare readonly errno?: number
+  /** The system call that failed. */
+  declare readonly syscall?: string
+
+  constructor(message?: string, details: { code?: string; errno?: number; syscall?: string } = {}) {
+    super(details.code ?? 'ERR_OS', message)
+    if (details.errno !== undefined) define(this, 'errno', details.errno)
+    if (details.syscall !== undefined) define(this, 'syscall', details.syscall)
+  }
+}
+
+/**
+ * Ends the process it is thrown in, as Python's `sys.exit(status)` does: nothing or null means exit
+ * code 0, a number is the exit code, true is 1, false 0; anything else is printed to stderr and the exit
+ * code is 1.
+ */
+export class SystemExit extends MultiprocessingError {
+  /** What the process was asked to end with. */
+  declare readonly status: unknown
+
+  constructor(status?: unknown) {
+    super('ERR_SYSTEM_EXIT', 'the process was asked to end')
+    define(this, 'status', status)
+  }
+}
