@@ -1,4 +1,17 @@
-//! The addon's surface: `#[napi]` functions over integer handles, and nothing else.
+//! The addon's surface: `#[napi]` functions over integers and buffers, and nothing else.
+//!
+//! What can go wrong on a hot path is a negative number ([`status`]), not an exception: the facade turns
+//! it into the documented error. All state belongs to the environment (the thread) that made it.
+
+mod connection;
+mod descriptor;
+mod external;
+mod identity;
+mod memory_file;
+mod process;
+mod slab;
+mod status;
+mod watcher;
 
 use napi_derive::napi;
 

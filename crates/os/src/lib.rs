@@ -1,1 +1,11 @@
-//! The only crate that talks to the kernel.
+//! The only crate that talks to the kernel: descriptors, sockets, readiness, memory, processes.
+//!
+//! One file per concept of the operating system. Nothing here knows what the bytes mean, and nothing
+//! here knows that JavaScript exists.
+
+pub mod descriptor;
+pub mod memory_file;
+pub mod process;
+pub mod readiness;
+pub mod region;
+pub mod socket;

@@ -1,2 +1,6 @@
-//! What travels between processes.
+//! What travels between processes: the length in front of every message, and the frame around
+//! every object. Bytes in, ranges out: no I/O, no unsafe code, and no input that panics.
 #![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod framing;

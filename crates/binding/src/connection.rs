@@ -1,0 +1,363 @@
+//! Connections by number, and the two buffers that small messages pass through.
+//!
+//! The facade encodes into the send scratch, leaving [`HEADROOM`] bytes free in front for the headers
+//! that are written here; a small message is received into the receive scratch and decoded there. So a
+//! small message is never allocated, and crosses the boundary as one number.
+
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::sync::Arc;
+
+use mp_connection::{Connection, Received};
+use mp_os::descriptor;
+use mp_os::region::Region;
+use mp_wire::frame::{self, Frame, FrameWriter};
+use mp_wire::framing;
+use napi::bindgen_prelude::{Array, Buffer, Object, Uint8Array, Unknown};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+
+use crate::descriptor::deadline;
+use crate::slab::Slab;
+use crate::{external, status};
+
+/// Room that the facade leaves in front of what it encodes.
+const HEADROOM: usize = 64;
+
+/// Bytes of the facade's that outlive every call which uses them.
+#[derive(Clone, Copy)]
+struct Scratch {
+    start: *mut u8,
+    length: usize,
+}
+
+thread_local! {
+    static CONNECTIONS: RefCell<Slab<Entry>> = const { RefCell::new(Slab::new()) };
+    static SEND: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+    static RECEIVE: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+}
+
+struct Entry {
+    connection: Connection,
+    /// The message last received that was too large for the scratch.
+    large: Option<Region>,
+}
+
+impl Scratch {
+    const NONE: Self = Self {
+        start: std::ptr::dangling_mut(),
+        length: 0,
+    };
+
+    fn of(bytes: &Uint8Array) -> Self {
+        Self {
+            start: bytes.as_ptr().cast_mut(),
+            length: bytes.len(),
+        }
+    }
+
+    /// # Safety
+    /// The facade must hold the array that was registered, undetached, and no other reference to its
+    /// bytes may be in use on the Rust side.
+    unsafe fn bytes<'a>(self) -> &'a mut [u8] {
+        // SAFETY: the caller's promise; start and length are those of a live Uint8Array, or nothing.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+}
+
+/// Registers the array that `connectionSend` sends from. The caller keeps it alive and undetached until
+/// it registers another one.
+#[napi]
+pub fn set_send_scratch(bytes: Uint8Array) {
+    SEND.set(Scratch::of(&bytes));
+}
+
+/// Registers the array that small messages are received into, likewise.
+#[napi]
+pub fn set_receive_scratch(bytes: Uint8Array) {
+    RECEIVE.set(Scratch::of(&bytes));
+}
+
+/// Takes over a descriptor: the connection's number or a status.
+#[napi]
+pub fn open_connection(fd: i32) -> f64 {
+    let connection = descriptor::borrow(fd)
+        .and_then(descriptor::kind)
+        .and_then(|_| descriptor::adopt(fd))
+        .and_then(Connection::new);
+    status::of(connection.map(|connection| {
+        CONNECTIONS.with_borrow_mut(|table| {
+            table.insert(Entry {
+                connection,
+                large: None,
+            })
+        })
+    }))
+}
+
+/// Closes a connection and its descriptor. `keepDescriptor` leaves the descriptor open.
+#[napi]
+pub fn close_connection(handle: u32, keep_descriptor: bool) -> f64 {
+    let removed = CONNECTIONS.with_borrow_mut(|table| table.remove(handle));
+    let Some(entry) = removed else {
+        return status::NO_HANDLE;
+    };
+    let fd = entry.connection.into_descriptor();
+    if keep_descriptor {
+        let _ = fd.into_raw_fd();
+    }
+    0.0
+}
+
+/// Sends the object encoded in the send scratch up to `end`, as a plain frame. A timeout of 0 takes what
+/// goes without blocking; otherwise blocks so many milliseconds, less than zero for ever. Returns how
+/// many bytes are left, all at the end of the scratch's message, or a status.
+#[napi]
+pub fn connection_send(handle: u32, end: u32, timeout: f64) -> f64 {
+    // SAFETY: the facade holds the registered array, and this borrow ends with the call.
+    let scratch = unsafe { SEND.with_borrow(|scratch| *scratch).bytes() };
+    let end = end as usize;
+    if end < HEADROOM || end > scratch.len() {
+        return status::system(&std::io::ErrorKind::InvalidInput.into());
+    }
+    let header = framing::header((end - HEADROOM + 1) as u64);
+    let header = header.as_bytes();
+    let start = HEADROOM - 1 - header.len();
+    scratch[start..start + header.len()].copy_from_slice(header);
+    scratch[HEADROOM - 1] = frame::PLAIN;
+    on(handle, |entry| {
+        entry.send(&mut [IoSlice::new(&scratch[start..end])], &[], timeout)
+    })
+}
+
+/// Sends one message of bytes, framed: returns how many bytes of header and payload are left, or a
+/// status. Blocks as `connectionSend` does.
+#[napi]
+pub fn connection_send_bytes(handle: u32, payload: &[u8], timeout: f64) -> f64 {
+    let header = framing::header(payload.len() as u64);
+    let mut parts = [IoSlice::new(header.as_bytes()), IoSlice::new(payload)];
+    on(handle, |entry| entry.send(&mut parts, &[], timeout))
+}
+
+/// Sends parts as they are, the first `skip` bytes of them left out, descriptors beside the first byte.
+/// Returns how many bytes are left, or a status. Blocks as `connectionSend` does.
+#[napi]
+pub fn connection_send_parts(
+    handle: u32,
+    parts: Vec<Uint8Array>,
+    skip: f64,
+    descriptors: Vec<i32>,
+    timeout: f64,
+) -> f64 {
+    let skip = skip as usize;
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = slices.as_mut_slice();
+    if skip > rest.iter().map(|part| part.len()).sum() {
+        return status::system(&std::io::ErrorKind::InvalidInput.into());
+    }
+    IoSlice::advance_slices(&mut rest, skip);
+    let borrowed: std::io::Result<Vec<BorrowedFd<'_>>> = descriptors
+        .iter()
+        .map(|fd| descriptor::borrow(*fd))
+        .collect();
+    match borrowed {
+        Ok(descriptors) => on(handle, |entry| entry.send(rest, &descriptors, timeout)),
+        Err(error) => status::system(&error),
+    }
+}
+
+/// Receives a message: its length, when it is in the receive scratch; -3 when it is large and waits to
+/// be taken; or a status. A message longer than `maximum` bytes is a bad length. A timeout of 0 does not
+/// block; less than zero blocks for ever.
+#[napi]
+pub fn connection_receive(handle: u32, maximum: f64, timeout: f64) -> f64 {
+    // SAFETY: the facade holds the registered array, and this borrow ends with the call.
+    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let maximum = maximum as u64;
+    on(handle, |entry| {
+        let received = if timeout == 0.0 {
+            entry.connection.try_receive(scratch, maximum)
+        } else {
+            entry
+                .connection
+                .receive(scratch, maximum, deadline(timeout))
+        };
+        match received {
+            Ok(Received::Small(length)) => length as f64,
+            Ok(Received::Large) => {
+                entry.large = entry.connection.take_large();
+                status::LARGE
+            }
+            Err(error) => status::receive(&error),
+        }
+    })
+}
+
+/// Receives a message straight into an array, blocking: its length; -3 when it does not fit or has come
+/// in part already, and `connectionReceive` must be called; or a status.
+#[napi]
+pub fn connection_receive_into(handle: u32, mut target: Uint8Array, timeout: f64) -> f64 {
+    // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
+    let target = unsafe { target.as_mut() };
+    on(handle, |entry| {
+        match entry.connection.receive_into(target, deadline(timeout)) {
+            Ok(Some(length)) => length as f64,
+            Ok(None) => status::LARGE,
+            Err(error) => status::receive(&error),
+        }
+    })
+}
+
+/// The large message just received, as an `ArrayBuffer` of its own.
+#[napi(ts_return_type = "ArrayBuffer")]
+pub fn take_large<'env>(env: &'env Env, handle: u32) -> Result<Unknown<'env>> {
+    let region = Arc::new(large(handle)?);
+    external::array_buffer(env, &region, 0, region.len())
+}
+
+/// The parts of the large message just received, which is an object's frame:
+/// `[graph, number of descriptors, ...buffers]`, each a part of the message in place.
+#[napi(ts_return_type = "[ArrayBuffer, number, ...ArrayBuffer[]]")]
+pub fn take_large_frame<'env>(env: &'env Env, handle: u32) -> Result<Array<'env>> {
+    let region = Arc::new(large(handle)?);
+    frame_parts(env, &region)
+}
+
+/// The parts of a frame in the receive scratch: `[graph start, graph end, number of descriptors,
+/// buffer start, buffer end, ...]`.
+#[napi]
+pub fn parse_frame(length: u32) -> Result<Vec<f64>> {
+    // SAFETY: the facade holds the registered array, and this borrow ends with the call.
+    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let bytes = scratch
+        .get(..length as usize)
+        .ok_or_else(|| Error::from_reason("too long"))?;
+    let frame = parse(bytes)?;
+    let number = |value: usize| value as f64;
+    let mut parts = vec![
+        number(frame.graph.start),
+        number(frame.graph.end),
+        f64::from(frame.descriptors),
+    ];
+    for buffer in &frame.buffers {
+        parts.extend([number(buffer.start), number(buffer.end)]);
+    }
+    Ok(parts)
+}
+
+/// The parts of a frame held in a file in memory, as `takeLargeFrame` gives them; closes the file.
+#[napi(ts_return_type = "[ArrayBuffer, number, ...ArrayBuffer[]]")]
+pub fn map_frame_file<'env>(env: &'env Env, fd: i32) -> Result<Array<'env>> {
+    let region = descriptor::adopt(fd)
+        .and_then(|file| mp_os::memory_file::map(file.as_fd()))
+        .map_err(|error| Error::from_reason(error.to_string()))?;
+    frame_parts(env, &Arc::new(region))
+}
+
+/// Everything of an object's message but its graph and buffers, which the caller puts between:
+/// `[length header + frame header, padding before the first buffer, before the second, ...]`.
+/// `framed` says whether the length header is wanted.
+#[napi]
+pub fn frame_prefixes(
+    graph_length: f64,
+    buffer_lengths: Vec<f64>,
+    descriptors: u32,
+    framed: bool,
+) -> Result<Vec<Buffer>> {
+    let lengths: Vec<u64> = buffer_lengths.iter().map(|length| *length as u64).collect();
+    let layout = FrameWriter::new(graph_length as u64, &lengths, descriptors).map_err(reason)?;
+    let mut first = Vec::new();
+    if framed {
+        first.extend_from_slice(framing::header(layout.payload_length()).as_bytes());
+    }
+    first.extend_from_slice(layout.header());
+    let paddings = layout.paddings().map(|padding| padding.to_vec().into());
+    Ok(std::iter::once(first.into()).chain(paddings).collect())
+}
+
+/// The header of a message of so many bytes.
+#[napi]
+pub fn length_header(length: f64) -> Buffer {
+    framing::header(length as u64).as_bytes().to_vec().into()
+}
+
+/// The descriptors that came beside the messages received since this was last called. They are the
+/// caller's to close.
+#[napi]
+pub fn take_descriptors(handle: u32) -> Vec<i32> {
+    CONNECTIONS.with_borrow_mut(|table| {
+        let entry = table.get_mut(handle);
+        let received = entry.map(|entry| entry.connection.take_descriptors());
+        received
+            .unwrap_or_default()
+            .into_iter()
+            .map(IntoRawFd::into_raw_fd)
+            .collect()
+    })
+}
+
+/// The number of a connection's descriptor, or a status.
+#[napi]
+pub fn connection_descriptor(handle: u32) -> f64 {
+    on(handle, |entry| entry.connection.as_fd().as_raw_fd().into())
+}
+
+impl Entry {
+    fn send(
+        &mut self,
+        parts: &mut [IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+        timeout: f64,
+    ) -> f64 {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let sent = if timeout == 0.0 {
+            self.connection.try_send(parts, descriptors)
+        } else {
+            self.connection.send(parts, descriptors, deadline(timeout))
+        };
+        match sent {
+            Ok(sent) => (total - sent) as f64,
+            Err(error) => status::send(&error),
+        }
+    }
+}
+
+fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
+    CONNECTIONS.with_borrow_mut(|table| table.get_mut(handle).map_or(status::NO_HANDLE, action))
+}
+
+fn large(handle: u32) -> Result<Region> {
+    CONNECTIONS
+        .with_borrow_mut(|table| table.get_mut(handle).and_then(|entry| entry.large.take()))
+        .ok_or_else(|| Error::from_reason("no large message was received"))
+}
+
+fn frame_parts<'env>(env: &'env Env, region: &Arc<Region>) -> Result<Array<'env>> {
+    let frame = parse(region.as_slice())?;
+    let count = u32::try_from(frame.buffers.len()).map_err(reason)?;
+    let mut parts = env.create_array(2 + count)?;
+    let part = |range: &std::ops::Range<usize>| {
+        external::array_buffer(env, region, range.start, range.len())
+    };
+    parts.set(0, part(&frame.graph)?)?;
+    parts.set(1, frame.descriptors)?;
+    for (index, buffer) in (2..).zip(&frame.buffers) {
+        parts.set(index, part(buffer)?)?;
+    }
+    Ok(parts)
+}
+
+fn parse(bytes: &[u8]) -> Result<Frame> {
+    Frame::parse(bytes).map_err(reason)
+}
+
+fn reason(error: impl std::fmt::Display) -> Error {
+    Error::from_reason(error.to_string())
+}
+
+/// Lets the memory behind an `ArrayBuffer` go now; the buffer then has length 0.
+#[napi(ts_args_type = "buffer: ArrayBuffer")]
+pub fn detach_buffer(env: Env, buffer: Object<'_>) -> Result<()> {
+    external::detach(&env, &buffer)
+}

@@ -1,0 +1,141 @@
+//! Waiting until descriptors are ready, without losing time to signals.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Bytes, a connection, an end of file, or the end of a process.
+    Readable,
+    /// Room for bytes.
+    Writable,
+}
+
+impl Interest {
+    const fn flags(self) -> PollFlags {
+        match self {
+            Self::Readable => PollFlags::IN,
+            Self::Writable => PollFlags::OUT,
+        }
+    }
+}
+
+/// The moment a wait gives up; `None` is never.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A deadline so far from now; `None` is never, and so is more than the clock can say.
+    pub fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// What is left until the deadline.
+    pub fn remaining(self) -> Option<Duration> {
+        self.0
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Waits until one of the descriptors is ready and tells which are, in order. A closed or broken
+/// descriptor counts as ready: the call that follows will say why. An empty answer is a time-out.
+///
+/// # Errors
+/// `EINVAL` for more descriptors than the process may open, `EBADF` for one that is not open.
+pub fn wait(
+    descriptors: &[BorrowedFd<'_>],
+    interest: Interest,
+    deadline: Deadline,
+) -> io::Result<Vec<usize>> {
+    let mut entries: Vec<_> = descriptors
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, interest.flags()))
+        .collect();
+    if poll_until(&mut entries, deadline)? == 0 {
+        return Ok(Vec::new());
+    }
+    if entries
+        .iter()
+        .any(|entry| entry.revents().contains(PollFlags::NVAL))
+    {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    let ready =
+        |(index, entry): (usize, &PollFd<'_>)| (!entry.revents().is_empty()).then_some(index);
+    Ok(entries.iter().enumerate().filter_map(ready).collect())
+}
+
+/// Waits for one descriptor; `false` is a time-out.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+pub fn wait_one(fd: BorrowedFd<'_>, interest: Interest, deadline: Deadline) -> io::Result<bool> {
+    let mut entries = [PollFd::from_borrowed_fd(fd, interest.flags())];
+    let ready = poll_until(&mut entries, deadline)? > 0;
+    if entries[0].revents().contains(PollFlags::NVAL) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(ready)
+}
+
+/// A signal ends a poll early; the wait goes on with the time that is left.
+fn poll_until(entries: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<usize> {
+    loop {
+        let timeout = deadline.remaining().map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        match rustix::event::poll(entries, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn soon() -> Deadline {
+        Deadline::after(Some(Duration::from_millis(20)))
+    }
+
+    #[test]
+    fn tells_which_are_ready() {
+        let (a, _a) = crate::socket::pair().unwrap();
+        let (b, peer) = crate::socket::pair().unwrap();
+        assert!(
+            wait(&[a.as_fd(), b.as_fd()], Interest::Readable, soon())
+                .unwrap()
+                .is_empty()
+        );
+        rustix::io::write(&peer, b"x").unwrap();
+        let never = Deadline::after(None);
+        assert_eq!(
+            wait(&[a.as_fd(), b.as_fd()], Interest::Readable, never).unwrap(),
+            [1]
+        );
+    }
+
+    #[test]
+    fn a_closed_peer_is_ready() {
+        let (a, peer) = crate::socket::pair().unwrap();
+        drop(peer);
+        assert!(wait_one(a.as_fd(), Interest::Readable, Deadline::after(None)).unwrap());
+    }
+
+    #[test]
+    fn an_endless_timeout_is_never() {
+        assert!(Deadline::after(Some(Duration::MAX)).remaining().is_none());
+        assert_eq!(
+            Deadline::after(Some(Duration::ZERO)).remaining(),
+            Some(Duration::ZERO)
+        );
+    }
+}
