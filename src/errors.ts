@@ -98,6 +98,28 @@ export class UnpicklingError extends ProcessError {
   }
 }
 
+/** The result of a pool's task could not be sent; both that reason and the result are kept as text. */
+export class MaybeEncodingError extends ProcessError {
+  /** Why it could not be sent. */
+  declare readonly exc: string
+  /** What it looked like. */
+  declare readonly value: string
+
+  constructor(exc: string, value: string) {
+    super(`Error sending result: '${value}'. Reason: '${exc}'`, undefined, 'ERR_MAYBE_ENCODING')
+    define(this, 'exc', exc)
+    define(this, 'value', value)
+  }
+}
+
+/** The cause of an error that was thrown in another process: its stack there. */
+export class RemoteTraceback extends MultiprocessingError {
+  constructor(stack?: string) {
+    super('ERR_REMOTE', stack)
+    define(this, 'stack', stack)
+  }
+}
+
 /** The other end is closed and nothing is left to read. */
 export class EOFError extends MultiprocessingError {
   constructor(message = 'the other end is closed', options?: ErrorOptions) {

@@ -31,6 +31,9 @@ const FIRST_INHERITED: RawFd = 3;
 /// used.
 const STACK_SIZE: usize = 64 * 1024;
 
+/// The kernel's last signal, on every machine that Node runs on.
+const HIGHEST_SIGNAL: c_int = 64;
+
 /// A program to be started in a process of its own.
 #[derive(Clone, Debug)]
 pub struct Spawn<'a> {
@@ -430,13 +433,25 @@ fn execute(plan: &Plan) -> Failure {
 }
 
 /// Ignored signals would stay ignored in the program, and handlers would run before it does.
+///
+/// As with the mask, this is the kernel's call: the C library's refuses the signals that it keeps
+/// to itself, and whoever started this process may have left them ignored.
 fn reset_signal_actions() {
-    // SAFETY: all zeros is the default action. The table of actions is this process's own
-    // (CLONE_SIGHAND is not asked for). Some signals cannot be changed, which is as well.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+    // A null handler, which is the default action, no flags and an empty mask, in whatever order
+    // the machine has them: at most four words.
+    let default = [0_u64; 4];
+    for signal in 1..=HIGHEST_SIGNAL {
+        // SAFETY: the kernel reads its `struct sigaction` from at most 32 readable bytes, with a
+        // mask of 8, and writes nothing. The table of actions is this process's own (CLONE_SIGHAND
+        // is not asked for). SIGKILL and SIGSTOP cannot be changed, nor could they have been.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                ptr::null_mut::<c_void>(),
+                size_of::<u64>(),
+            );
         }
     }
 }

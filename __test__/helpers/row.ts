@@ -1,0 +1,108 @@
+import { isMainThread } from 'node:worker_threads'
+import test, { type ExecutionContext } from 'ava'
+import * as mp from 'node-multiprocessing'
+import { type Calls, callsOf, forms } from './calls.js'
+import { killAll } from './processes-of-this-program.js'
+import { leftBehindSince, type Resources, resourcesOf, resourcesSince } from './resources.js'
+import { underWatchdog } from './watchdog.js'
+
+if (!isMainThread) throw new Error('these tests need a process per file: ava --no-worker-threads')
+
+/** What a row is run with. */
+export interface Given {
+  /** The name of the start method, such as `spawn`. */
+  readonly method: string
+  /** The context of that start method, which is also the default one while the row runs. */
+  readonly context: ReturnType<typeof mp.getContext>
+}
+
+/** What a row is run with when it is run once per form of the calls that can block. */
+export interface GivenCalls extends Given {
+  readonly calls: Calls
+}
+
+type Run<G> = (t: ExecutionContext, given: G) => Promise<void> | void
+
+/** Calls `register` once for each start method of this machine. */
+export const forEachStartMethod = (register: (given: Given) => void): void => {
+  for (const method of mp.getAllStartMethods()) {
+    register({ method, context: mp.getContext(method) })
+  }
+}
+
+const withStartMethod = async (method: string, run: () => Promise<void>): Promise<void> => {
+  const before = mp.getStartMethod({ allowNone: true })
+  mp.setStartMethod(method, { force: true })
+  try {
+    await run()
+  } finally {
+    mp.setStartMethod(before, { force: true })
+  }
+}
+
+const withoutChildrenLeft = async (
+  t: ExecutionContext,
+  run: () => Promise<void> | void,
+): Promise<void> => {
+  const before = resourcesOf()
+  try {
+    await run()
+  } finally {
+    const { children } = resourcesSince(before)
+    killAll(children)
+    t.deepEqual(children, [], 'every child has ended and has been reaped')
+  }
+}
+
+const register = <G extends Given>(title: string, given: G, run: Run<G>): void => {
+  test.serial(title, (t) =>
+    withStartMethod(given.method, () =>
+      underWatchdog(() => withoutChildrenLeft(t, () => run(t, given))),
+    ),
+  )
+}
+
+/** Registers a row of the conformance list once for each start method. */
+export const row = (name: string, run: Run<Given>): void => {
+  forEachStartMethod((given) => register(`${name} [${given.method}]`, given, run))
+}
+
+/** Registers a row once for each start method and each form of the calls that can block. */
+export const rowInBothForms = (name: string, run: Run<GivenCalls>): void => {
+  forEachStartMethod((given) => {
+    for (const form of forms) {
+      const title = `${name} [${given.method}] ${form} form`
+      register(title, { ...given, calls: callsOf(form) }, run)
+    }
+  })
+}
+
+/**
+ * Asserts, after all tests of the file, that no descriptor and no child is left. Start methods may keep
+ * something for the whole life of the program, so each has been used once before the first count.
+ */
+export const nothingIsLeftBehind = (): void => {
+  let before: Resources | undefined
+  test.serial.before(async () => {
+    for (const method of mp.getAllStartMethods()) {
+      const context = mp.getContext(method)
+      const [reader, writer] = context.Pipe({ duplex: false })
+      for (const { join, send, recv } of forms.map(callsOf)) {
+        const child = new context.Process()
+        child.start()
+        await join(child)
+        child.close()
+        await send(writer, null)
+        await recv(reader)
+      }
+      reader.close()
+      writer.close()
+    }
+    await underWatchdog(() => undefined)
+    before = resourcesOf()
+  })
+  test.serial.after.always('nothing is left behind', async (t) => {
+    if (before === undefined) return
+    t.deepEqual(await leftBehindSince(before), { descriptors: [], children: [] })
+  })
+}

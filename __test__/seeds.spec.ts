@@ -1,0 +1,77 @@
+import test from 'ava'
+import * as mp from 'node-multiprocessing'
+import { type Outcome, runProgram } from './helpers/run-program.js'
+
+const run = (name: string): Promise<Outcome> =>
+  runProgram(new URL(`../examples/seeds/${name}.js`, import.meta.url))
+
+/** Registers a program that prints exactly `lines` and ends well. */
+const prints = (name: string, ...lines: string[]): void => {
+  test.serial(`${name} prints what the document says`, async (t) => {
+    const { code, signal, stdout, stderr } = await run(name)
+    t.is(stderr, '')
+    t.is(stdout, lines.map((line) => `${line}\n`).join(''))
+    t.deepEqual([code, signal], [0, null])
+  })
+}
+
+const objectsAndBytes = [
+  "[ 1, 'hello', null ]",
+  'thank you',
+  'Int32Array(10) [\n  0, 1, 2, 3, 4,\n  0, 0, 0, 0, 0\n]',
+]
+
+prints('pipe-example-connection-bytes', ...objectsAndBytes)
+prints('library-reference-connection-bytes', ...objectsAndBytes)
+prints('library-reference-pool-map', '[ 1, 4, 9 ]')
+prints('library-reference-hello-bob', 'hello bob')
+prints('library-reference-pipe', "[ 42, null, 'hello' ]")
+prints('library-reference-run', '1', '1')
+prints('library-reference-safe-main', 'hello')
+prints('pipe-tutorial-parent-to-child', 'Child received: Welcome to TutorialsPoint')
+prints(
+  'pipe-tutorial-both-ways',
+  'Parent received: Have a nice day!',
+  'Child received: Same to you!',
+)
+
+test.serial('library-reference-process-ids shows the ids of two processes', async (t) => {
+  const { code, pid, stdout, stderr } = await run('library-reference-process-ids')
+  t.is(stderr, '')
+  const part = (title: string): string =>
+    [
+      title,
+      'module name: library-reference-process-ids\\.js',
+      'parent process: (\\d+)',
+      'process id: (\\d+)\n',
+    ].join('\n')
+  const pattern = RegExp(`^${part('main line')}${part('function f')}hello bob\n$`)
+  const [, parent, main, childParent, child] = (stdout.match(pattern) ?? []).map(Number)
+  t.is(parent, process.pid, stdout)
+  t.is(main, pid)
+  t.true(child !== undefined && child > 0)
+  t.not(child, main)
+  if (mp.getAllStartMethods()[0] === 'spawn') t.is(childParent, main)
+  t.is(code, 0)
+})
+
+test.serial('library-reference-process-states shows a process come and go', async (t) => {
+  const { code, pid, stdout, stderr } = await run('library-reference-process-states')
+  t.is(stderr, '')
+  const [initial = '', started = '', stopped = '', ...rest] = stdout.split('\n')
+  const name = "<Process name='Process-1'"
+  t.is(initial, `${name} parent=${pid} initial> false`)
+  const child = started.match(/ pid=(\d+) /)?.[1]
+  t.is(started, `${name} pid=${child} parent=${pid} started> true`)
+  t.is(stopped, `${name} pid=${child} parent=${pid} stopped exitcode=-SIGTERM> false`)
+  t.deepEqual(rest, ['true', ''])
+  t.is(code, 0)
+})
+
+test.serial('library-reference-unsafe-main fails with a RuntimeError', async (t) => {
+  const { code, stdout, stderr } = await run('library-reference-unsafe-main')
+  t.is(stdout, '')
+  t.regex(stderr, /\bRuntimeError\b/)
+  t.is(stderr.match(/RuntimeError:/g)?.length, 1, 'the child fails and starts nothing')
+  t.is(code, 0, 'the program does not ask how its child ended')
+})

@@ -1,0 +1,97 @@
+/**
+ * A process that was started, seen from the one that started it.
+ * @module
+ */
+import { constants } from 'node:os'
+import { native } from './native.js'
+import { checked } from './native-status.js'
+import { endEarly, milliseconds, type WaitOptions } from './waiting.js'
+import { READABLE, Watcher } from './watcher.js'
+
+const collected = new FinalizationRegistry((pidfd: number) => native.closeDescriptor(pidfd))
+
+const NO_SUCH_PROCESS = -1000 - constants.errno.ESRCH
+
+/** A running or ended child; each start method makes one. */
+export class Child {
+  readonly pid: number
+  /** Becomes readable when the child has ended. */
+  readonly sentinel: number
+  #exitcode: number | null = null
+  #watcher: Watcher | undefined
+  readonly #keepsAlive: boolean
+  readonly #waiters = new Set<() => void>()
+
+  /** `keepsAlive` says whether the event loop stays alive for it. */
+  constructor(pid: number, pidfd: number, keepsAlive: boolean) {
+    this.pid = pid
+    this.sentinel = pidfd
+    this.#keepsAlive = keepsAlive
+    collected.register(this, pidfd, this)
+    this.#watcher = new Watcher(pidfd, () => this.poll())
+    this.#watcher.want(READABLE)
+    this.#watcher.keepAlive(keepsAlive)
+  }
+
+  /** The exit code, if it has ended; reaps it. */
+  poll(): number | null {
+    if (this.#exitcode === null) {
+      this.#exitcode = native.collectProcess(this.sentinel)
+      if (this.#exitcode !== null) this.#ended()
+    }
+    return this.#exitcode
+  }
+
+  /** Waits for the end, blocking. */
+  waitSync(timeout: number): void {
+    if (this.poll() !== null) return
+    native.waitReadable([this.sentinel], timeout)
+    this.poll()
+  }
+
+  /** Waits for the end or the timeout. */
+  async wait(options: WaitOptions): Promise<void> {
+    options.signal?.throwIfAborted()
+    if (this.poll() !== null || milliseconds(options.timeout) === 0) return
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        stop()
+        this.#waiters.delete(done)
+        if (this.#waiters.size === 0) this.#watcher?.keepAlive(this.#keepsAlive)
+      }
+      const done = (): void => {
+        leave()
+        resolve()
+      }
+      const stop = endEarly(
+        options,
+        (reason) => {
+          leave()
+          reject(reason)
+        },
+        () => resolve(),
+      )
+      this.#waiters.add(done)
+      this.#watcher?.keepAlive(true)
+    })
+  }
+
+  /** Sends a signal; one that comes too late is no error. */
+  signal(number: number): void {
+    if (this.poll() !== null) return
+    const status = native.signalProcess(this.sentinel, number)
+    if (status !== NO_SUCH_PROCESS) checked(status, 'kill')
+  }
+
+  /** Lets go of the sentinel. */
+  close(): void {
+    this.#watcher?.close()
+    if (collected.unregister(this)) native.closeDescriptor(this.sentinel)
+  }
+
+  #ended(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+    for (const done of this.#waiters) done()
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * The codec: object graphs to bytes and back. The format is described in `format.ts`.
+ * @module
+ */
+export { type DecodeOptions, decode, modulesOf } from './decoder.js'
+export { type Encoded, encode, limits, scratchBytes } from './encoder.js'
+export { HEADROOM, MAXIMUM_DEPTH, OUT_OF_BAND_THRESHOLD } from './format.js'
+export {
+  type DecodeContext,
+  type EncodeContext,
+  type FunctionTransport,
+  functionTransport,
+  installFunctionTransport,
+  type Reducer,
+  type Reference,
+  registerReducer,
+} from './reducers.js'
+export { DECODER_SHAPE_LIMIT, ENCODER_SHAPE_BUDGET, encoderShapeBytes } from './shapes.js'

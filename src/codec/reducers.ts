@@ -1,0 +1,133 @@
+/**
+ * Where other modules teach the codec about their objects: reducers for classes that travel in their own
+ * way, and the transport of functions and classes.
+ * @module
+ */
+import { ValueError } from '../errors.js'
+
+/** What a reducer may do while it takes an object apart. */
+export interface EncodeContext {
+  /** Lets a file descriptor travel beside the message and returns its index. */
+  handle(fd: number): number
+}
+
+/** What a reducer may do while it rebuilds an object. */
+export interface DecodeContext {
+  /**
+   * The file descriptor that travelled under this index.
+   *
+   * @throws UnpicklingError when the message brought no such descriptor.
+   */
+  handle(index: number): number
+  /** Whether the message comes from this program or an authenticated peer. */
+  readonly trusted: boolean
+}
+
+/** How the objects of a class travel. */
+export interface Reducer<T extends object> {
+  /** What the wire calls it: the same in both processes, and unique. */
+  readonly name: string
+  /** Whether messages from strangers may not contain such an object. */
+  readonly trustedOnly: boolean
+  /** Returns what is needed to rebuild the object, itself encodable. It must not contain the object. */
+  reduce(value: T, context: EncodeContext): unknown
+  /** Makes the object from what `reduce` returned. */
+  rebuild(state: unknown, context: DecodeContext): T
+}
+
+/** Where a function or class is found again: a module and the way from its exports. */
+export interface Reference {
+  /** The module's URL, such as `file:///a/b.js` or `node:os`; `global:` stands for the global object. */
+  module: string
+  /** The names from the module's exports to the function, such as `['Parser', 'parse']`. */
+  path: readonly string[]
+}
+
+/** How functions and classes travel. */
+export interface FunctionTransport {
+  /**
+   * Says where the function is found.
+   *
+   * @throws Error, with the reason, when it cannot be sent.
+   */
+  refer(fn: Function): Reference
+  /**
+   * Finds it again, synchronously.
+   *
+   * @throws Error when it is not there.
+   */
+  resolve(reference: Reference): unknown
+}
+
+type AnyReducer = Reducer<object>
+
+const byPrototype = new Map<object, AnyReducer>()
+const byName = new Map<string, { prototype: object; reducer: AnyReducer }>()
+
+/** Called when a class gains a reducer, because what was known about its objects is then void. */
+export const onRegister: (() => void)[] = []
+
+/**
+ * Makes the instances of a class travel through a reducer: those of subclasses too, unless a subclass
+ * has its own.
+ *
+ * Registering a class again replaces its reducer.
+ *
+ * @param constructor - The class. Plain objects and arrays never go through a reducer.
+ * @param reducer - How to take apart and rebuild.
+ * @throws ValueError when the name belongs to another class already, or for Object, Array and Function.
+ */
+export function registerReducer<T extends object>(
+  // biome-ignore lint/suspicious/noExplicitAny: any class, whatever its constructor takes
+  constructor: abstract new (...args: any) => T,
+  reducer: Reducer<T>,
+): void {
+  const prototype = constructor.prototype as object
+  if (
+    prototype === Object.prototype ||
+    prototype === Array.prototype ||
+    prototype === Function.prototype
+  ) {
+    throw new ValueError(`${constructor.name} cannot have a reducer`)
+  }
+  const known = byName.get(reducer.name)
+  if (known !== undefined && known.prototype !== prototype) {
+    throw new ValueError(`the reducer name '${reducer.name}' is taken by another class`)
+  }
+  const previous = byPrototype.get(prototype)
+  if (previous !== undefined) byName.delete(previous.name)
+  byPrototype.set(prototype, reducer as unknown as AnyReducer)
+  byName.set(reducer.name, { prototype, reducer: reducer as unknown as AnyReducer })
+  for (const listener of onRegister) listener()
+}
+
+/** The reducer for objects with this prototype, the nearest up the chain. */
+export const reducerOf = (prototype: object): AnyReducer | undefined => {
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
+    const reducer = byPrototype.get(at)
+    if (reducer !== undefined) return reducer
+  }
+  return undefined
+}
+
+/** The reducer with this name. */
+export const reducerNamed = (name: string): AnyReducer | undefined => byName.get(name)?.reducer
+
+const withoutTransport: FunctionTransport = {
+  refer: () => {
+    throw new Error('functions and classes cannot be sent here')
+  },
+  resolve: () => {
+    throw new Error('functions and classes cannot be received here')
+  },
+}
+
+let transport = withoutTransport
+
+/** Sets how functions and classes travel, from now on. */
+export function installFunctionTransport(installed: FunctionTransport): void {
+  transport = installed
+}
+
+/** How functions and classes travel now. */
+export const functionTransport = (): FunctionTransport => transport

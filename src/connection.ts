@@ -1,0 +1,428 @@
+/**
+ * Connections: the two ends of a channel of messages. Mirrors `multiprocessing.connection`.
+ * @module
+ */
+import { inspect } from 'node:util'
+import { type DecodeContext, registerReducer } from './codec/index.js'
+import { BufferTooShort, OSError, TimeoutError, ValueError } from './errors.js'
+import { MessageStream } from './message-stream.js'
+import { native } from './native.js'
+import { checked, LARGE, NOT_YET } from './native-status.js'
+import { takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
+import {
+  milliseconds,
+  show,
+  type TimeoutOptions,
+  type WaitOptions,
+  waitOptions,
+} from './waiting.js'
+
+export { type Waitable, wait, waitSync } from './wait.js'
+export type { TimeoutOptions, WaitOptions } from './waiting.js'
+
+/** How a {@link Connection} over a descriptor is made. */
+export interface ConnectionOptions {
+  /** Whether messages may be received; true if not given. */
+  readable?: boolean
+  /** Whether messages may be sent; true if not given. */
+  writable?: boolean
+  /**
+   * Whether whoever holds the other end is part of this program. Only then may received objects import
+   * modules and rebuild functions and classes. False if not given; ends from {@link Pipe} are trusted.
+   */
+  trusted?: boolean
+}
+
+/** Which bytes of a buffer {@link Connection.sendBytes} sends. */
+export interface Range {
+  /** The first byte, counted from 0; 0 if not given. */
+  offset?: number
+  /** How many bytes; all from `offset` on if not given. */
+  size?: number
+}
+
+/** The longest message a buffer of this runtime can hold. */
+const LONGEST = Number.MAX_SAFE_INTEGER
+
+/**
+ * One end of a channel of messages. What one end sends the other receives, whole and in order. The
+ * bytes on the way are those of CPython's `Connection`.
+ *
+ * Every call that can wait has a Promise form, which blocks nothing and keeps the event loop alive while
+ * it waits, and a Sync form, which blocks the thread and needs no event loop. Calls in the Promise form
+ * are served first come, first served. If the other process dies, whoever receives gets what it had sent
+ * whole and then an {@link EOFError}, and whoever sends gets an OSError with code `EPIPE`.
+ *
+ * A Connection can be sent, over another one or as an argument of a Process: the other side gets an end
+ * of its own to the same channel. It closes itself when collected, but `close()` or `using` are sooner.
+ *
+ * Mirrors `multiprocessing.connection.Connection`.
+ */
+export class Connection {
+  readonly #readable: boolean
+  readonly #writable: boolean
+  readonly #trusted: boolean
+  #stream: MessageStream | undefined
+
+  /**
+   * Takes over an open descriptor: a socket, a pipe, a FIFO. It is closed with the connection.
+   *
+   * @throws ValueError for what is no descriptor, and when it should be neither readable nor writable.
+   * @throws OSError `EBADF` when the descriptor is not open.
+   */
+  constructor(
+    fd: number,
+    { readable = true, writable = true, trusted = false }: ConnectionOptions = {},
+  ) {
+    if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) {
+      throw new ValueError(`invalid handle: ${show(fd)}`)
+    }
+    if (!readable && !writable) {
+      throw new ValueError('at least one of readable and writable must be true')
+    }
+    this.#readable = readable
+    this.#writable = writable
+    this.#trusted = trusted
+    this.#stream = new MessageStream(fd)
+  }
+
+  /** Whether it is closed, on this side. */
+  get closed(): boolean {
+    return this.#stream === undefined
+  }
+
+  /** Whether messages can be received. */
+  get readable(): boolean {
+    return this.#readable
+  }
+
+  /** Whether messages can be sent. */
+  get writable(): boolean {
+    return this.#writable
+  }
+
+  /** Whether received objects may import modules, as of {@link ConnectionOptions.trusted}. */
+  get trusted(): boolean {
+    return this.#trusted
+  }
+
+  /**
+   * The number of the descriptor. It still belongs to the connection.
+   *
+   * @throws OSError "handle is closed".
+   */
+  fileno(): number {
+    return this.#open().fd
+  }
+
+  /**
+   * Closes this end. Whoever waits on it gets an OSError, and so does every later call but this one,
+   * which may be repeated. A message that is still on its way out is cut off.
+   */
+  close(): void {
+    this.#stream?.close()
+    this.#stream = undefined
+  }
+
+  /** The same as {@link Connection.close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /**
+   * Sends an object.
+   *
+   * @param value - Anything that can travel; see the documentation of what does. Large typed arrays in
+   * it are not copied before they are sent, so leave them alone until the Promise is settled.
+   * @param options - When it ends early, a message that was already begun is still finished.
+   * @returns When the kernel has taken the message.
+   * @throws PicklingError, naming the path to the culprit, for what cannot travel; OSError when closed,
+   * read-only, or broken (`EPIPE`); TimeoutError; the signal's reason.
+   */
+  async send(value: unknown, options: WaitOptions = {}): Promise<void> {
+    await this.#writing().sendObject(value, options)
+  }
+
+  /** The same, blocking until the kernel has taken the message. */
+  sendSync(value: unknown, { timeout }: TimeoutOptions = {}): void {
+    this.#writing().sendObjectSync(value, milliseconds(timeout))
+  }
+
+  /**
+   * Receives an object. Modules that it needs are imported first.
+   *
+   * @throws EOFError when nothing is left and the other end is closed; UnpicklingError for what is no
+   * object, or may not be rebuilt on a connection that is not trusted; OSError when closed or
+   * write-only; TimeoutError and the signal's reason, after which no message is lost.
+   */
+  async recv<T = any>(options: WaitOptions = {}): Promise<T> {
+    const take = (code: number, handle: number): unknown => takeObject(code, handle, this.#trusted)
+    return (await this.#reading().receive(LONGEST, options, take)) as T
+  }
+
+  /**
+   * The same, blocking. A module that it needs and that has a top-level await cannot be imported this
+   * way: UnpicklingError.
+   */
+  recvSync<T = any>({ timeout }: TimeoutOptions = {}): T {
+    const take = (code: number, handle: number): unknown =>
+      takeObjectSync(code, handle, this.#trusted)
+    return this.#reading().receiveSync(LONGEST, milliseconds(timeout), take) as T
+  }
+
+  /**
+   * Sends bytes as one message.
+   *
+   * @param buffer - Any view or ArrayBuffer; leave it alone until the Promise is settled.
+   * @returns When the kernel has taken the message.
+   * @throws TypeError for what holds no bytes; ValueError when offset or size do not fit it; OSError,
+   * TimeoutError and the signal's reason as for {@link Connection.send}.
+   */
+  async sendBytes(
+    buffer: ArrayBufferView | ArrayBufferLike,
+    { offset, size, ...options }: Range & WaitOptions = {},
+  ): Promise<void> {
+    await this.#writing().sendBytes(slice(buffer, offset, size), options)
+  }
+
+  /** The same, blocking until the kernel has taken the message. */
+  sendBytesSync(
+    buffer: ArrayBufferView | ArrayBufferLike,
+    { offset, size, timeout }: Range & TimeoutOptions = {},
+  ): void {
+    this.#writing().sendBytesSync(slice(buffer, offset, size), milliseconds(timeout))
+  }
+
+  /**
+   * Receives a message of bytes.
+   *
+   * @param options - `maxLength` is the most bytes a message may have. A longer one is an OSError "bad
+   * message length", after which nothing can be received (and a read-only connection is closed).
+   * @throws EOFError when nothing is left and the other end is closed; ValueError for a negative
+   * maxLength; OSError when closed or write-only, or when the other end was closed inside the message;
+   * TimeoutError and the signal's reason, after which no message is lost.
+   */
+  async recvBytes({
+    maxLength,
+    ...options
+  }: { maxLength?: number } & WaitOptions = {}): Promise<Buffer> {
+    const reading = this.#reading()
+    const maximum = maximumOf(maxLength)
+    return await this.#closingOnBadLength(() => reading.receive(maximum, options, takeBytes))
+  }
+
+  /** The same, blocking. */
+  recvBytesSync({ maxLength, timeout }: { maxLength?: number } & TimeoutOptions = {}): Buffer {
+    const reading = this.#reading()
+    try {
+      return reading.receiveSync(maximumOf(maxLength), milliseconds(timeout), takeBytes)
+    } catch (error) {
+      this.#closeOnBadLength(error)
+      throw error
+    }
+  }
+
+  /**
+   * Receives a message of bytes into a buffer.
+   *
+   * @param buffer - Any view or ArrayBuffer that can be written.
+   * @param options - `offset`, in bytes, is where in the buffer the message begins; a plain number is
+   * that.
+   * @returns How many bytes the message had.
+   * @throws BufferTooShort, whose `data` is the message, when it does not fit; ValueError for an offset
+   * outside the buffer; what {@link Connection.recvBytes} throws.
+   */
+  async recvBytesInto(
+    buffer: ArrayBufferView | ArrayBufferLike,
+    options: number | ({ offset?: number } & WaitOptions) = {},
+  ): Promise<number> {
+    const reading = this.#reading()
+    const { offset, ...rest } = offsetOptions(options)
+    const target = tailOf(buffer, offset)
+    const take = (code: number, handle: number): number =>
+      fitted(takeBytesInto(code, handle, target))
+    return await reading.receive(LONGEST, rest, take)
+  }
+
+  /** The same, blocking; a large message goes straight into the buffer. */
+  recvBytesIntoSync(
+    buffer: ArrayBufferView | ArrayBufferLike,
+    options: number | ({ offset?: number } & TimeoutOptions) = {},
+  ): number {
+    const reading = this.#reading()
+    const { offset, timeout } = offsetOptions(options)
+    const target = tailOf(buffer, offset)
+    const time = milliseconds(timeout)
+    const direct = reading.receiveIntoSync(target, time)
+    if (direct === NOT_YET) throw new TimeoutError()
+    if (direct !== LARGE) return checked(direct, 'recv')
+    const take = (code: number, handle: number): number =>
+      fitted(takeBytesInto(code, handle, target))
+    return reading.receiveSync(LONGEST, time, take)
+  }
+
+  /**
+   * Whether there is a message to receive, or the end.
+   *
+   * @param options - Milliseconds to wait for one: 0 if not given, null for ever; or options.
+   * @throws OSError when closed or write-only; the signal's reason.
+   */
+  async poll(options: number | null | WaitOptions = {}): Promise<boolean> {
+    const reading = this.#reading()
+    return await reading.poll({ timeout: 0, ...waitOptions(options) })
+  }
+
+  /** The same, blocking. */
+  pollSync(options: number | null | TimeoutOptions = {}): boolean {
+    const { timeout } = waitOptions(options)
+    return this.#reading().pollSync(milliseconds(timeout, 0))
+  }
+
+  /** How it looks in the console. */
+  [inspect.custom](): string {
+    const way = this.#readable ? (this.#writable ? 'duplex' : 'read-only') : 'write-only'
+    return this.#stream ? `<Connection fd=${this.#stream.fd} ${way}>` : '<Connection closed>'
+  }
+
+  /** @internal */
+  get stream(): MessageStream {
+    return this.#open()
+  }
+
+  #open(): MessageStream {
+    if (this.#stream === undefined) throw new OSError('handle is closed')
+    return this.#stream
+  }
+
+  #reading(): MessageStream {
+    const stream = this.#open()
+    if (!this.#readable) throw new OSError('connection is write-only')
+    return stream
+  }
+
+  #writing(): MessageStream {
+    const stream = this.#open()
+    if (!this.#writable) throw new OSError('connection is read-only')
+    return stream
+  }
+
+  async #closingOnBadLength<T>(receive: () => Promise<T>): Promise<T> {
+    try {
+      return await receive()
+    } catch (error) {
+      this.#closeOnBadLength(error)
+      throw error
+    }
+  }
+
+  /** What follows a message that was refused cannot be read; an end that can do nothing else is closed. */
+  #closeOnBadLength(error: unknown): void {
+    const refused = error instanceof OSError && error.message === 'bad message length'
+    if (refused && !this.#writable) this.close()
+  }
+}
+
+/** How a {@link Pipe} is made. */
+export interface PipeOptions {
+  /** Whether both ends send and receive; true if not given. */
+  duplex?: boolean
+}
+
+/**
+ * Two connected {@link Connection}s. Objects sent over them may hold functions and classes of this
+ * program.
+ *
+ * @param options - With `duplex` false (or plain `false`) the first end only receives and the second
+ * only sends.
+ * @throws OSError `EMFILE` when the process may open no more descriptors.
+ *
+ * Mirrors `multiprocessing.Pipe`.
+ */
+export const Pipe = (options: boolean | PipeOptions = {}): [Connection, Connection] => {
+  const { duplex = true } = typeof options === 'boolean' ? { duplex: options } : options
+  const [one, other] = native.socketPair(!duplex)
+  checked(one!, 'socketpair')
+  return [
+    new Connection(one!, { writable: duplex, trusted: true }),
+    new Connection(other!, { readable: duplex, trusted: true }),
+  ]
+}
+
+const bytesOf = (buffer: unknown): Uint8Array => {
+  if (ArrayBuffer.isView(buffer)) {
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+  }
+  if (buffer instanceof ArrayBuffer || buffer instanceof SharedArrayBuffer)
+    return new Uint8Array(buffer)
+  throw new TypeError(
+    `bytes are wanted: a typed array, a Buffer, an ArrayBuffer; not ${show(buffer)}`,
+  )
+}
+
+const integer = (value: unknown, name: string): number => {
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    throw new TypeError(`${name} must be a whole number, not ${show(value)}`)
+  }
+  return value
+}
+
+const slice = (buffer: unknown, offset: unknown = 0, size?: unknown): Uint8Array => {
+  const bytes = bytesOf(buffer)
+  const start = integer(offset, 'offset')
+  if (start < 0) throw new ValueError('offset is negative')
+  if (start > bytes.length) throw new ValueError('buffer length < offset')
+  const count = size === undefined || size === null ? bytes.length - start : integer(size, 'size')
+  if (count < 0) throw new ValueError('size is negative')
+  if (start + count > bytes.length) throw new ValueError('buffer length < offset + size')
+  return bytes.subarray(start, start + count)
+}
+
+const tailOf = (buffer: unknown, offset: unknown = 0): Uint8Array => {
+  const bytes = bytesOf(buffer)
+  const start = integer(offset, 'offset')
+  if (start < 0) throw new ValueError('negative offset')
+  if (start > bytes.length) throw new ValueError('offset too large')
+  return bytes.subarray(start)
+}
+
+const offsetOptions = <T extends object>(options: number | T): T & { offset?: number } =>
+  (typeof options === 'number' ? { offset: options } : options) as T & { offset?: number }
+
+const maximumOf = (maxLength: unknown): number => {
+  if (maxLength === undefined || maxLength === null) return LONGEST
+  const maximum = integer(maxLength, 'maxLength')
+  if (maximum < 0) throw new ValueError('negative maxLength')
+  return maximum
+}
+
+const fitted = (outcome: number | Buffer): number => {
+  if (typeof outcome !== 'number') throw new BufferTooShort(outcome)
+  return outcome
+}
+
+interface ConnectionState {
+  readonly descriptor: number
+  readonly readable: boolean
+  readonly writable: boolean
+  readonly trusted: boolean
+}
+
+registerReducer(Connection, {
+  name: 'connection.Connection',
+  trustedOnly: false,
+  reduce: (connection, context): ConnectionState => ({
+    descriptor: context.handle(connection.fileno()),
+    readable: connection.readable,
+    writable: connection.writable,
+    trusted: connection.trusted,
+  }),
+  rebuild(state, context: DecodeContext) {
+    const { descriptor, readable, writable, trusted } = state as ConnectionState
+    // A channel that is not trusted cannot bring one that is.
+    return new Connection(context.handle(descriptor), {
+      readable,
+      writable,
+      trusted: trusted && context.trusted,
+    })
+  },
+})

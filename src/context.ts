@@ -1,0 +1,226 @@
+/**
+ * Contexts: everything of the package, bound to a way of starting processes. Mirrors
+ * `multiprocessing.context`.
+ * @module
+ */
+import type { Child } from './children.js'
+import { Pipe } from './connection.js'
+import * as errors from './errors.js'
+import { RuntimeError, ValueError } from './errors.js'
+import { Pool, type PoolOptions } from './pool.js'
+import {
+  activeChildren,
+  cpuCount,
+  currentProcess,
+  Process,
+  type ProcessOptions,
+  parentProcess,
+  setDefaultStart,
+  startMethod,
+} from './process.js'
+import { addPackageClass, setExecutable, spawn } from './spawn.js'
+import { show } from './waiting.js'
+
+/** How processes can be started on this platform. */
+export type StartMethod = 'spawn'
+
+const starters: Record<StartMethod, (process: Process, fixed: string | null) => Child> = { spawn }
+
+/** The platform's methods, the default first. */
+const methods: readonly StartMethod[] = ['spawn']
+
+const isMethod = (name: unknown): name is StartMethod => methods.includes(name as StartMethod)
+
+let actual: StartMethod | null = null
+
+/**
+ * What all contexts have: the package's names, bound to a start method.
+ *
+ * Mirrors `multiprocessing.context.BaseContext`.
+ */
+export abstract class BaseContext {
+  readonly ProcessError: typeof errors.ProcessError = errors.ProcessError
+  readonly BufferTooShort: typeof errors.BufferTooShort = errors.BufferTooShort
+  readonly TimeoutError: typeof errors.TimeoutError = errors.TimeoutError
+  readonly AuthenticationError: typeof errors.AuthenticationError = errors.AuthenticationError
+  /** As the package's function of this name. */
+  readonly currentProcess: typeof currentProcess = currentProcess
+  /** As the package's function of this name. */
+  readonly parentProcess: typeof parentProcess = parentProcess
+  /** As the package's function of this name. */
+  readonly activeChildren: typeof activeChildren = activeChildren
+  /** As the package's function of this name. */
+  readonly cpuCount: typeof cpuCount = cpuCount
+  /** As the package's function of this name. */
+  readonly Pipe: typeof Pipe = Pipe
+  /** As the package's function of this name. */
+  readonly setExecutable: typeof setExecutable = setExecutable
+  /** As the package's function of this name. */
+  readonly freezeSupport: typeof freezeSupport = freezeSupport
+  /** As the package's function of this name. */
+  readonly setForkserverPreload: typeof setForkserverPreload = setForkserverPreload
+  /** The Process class of this context. */
+  abstract readonly Process: typeof Process
+  /** The Pool class of this context: its workers are started by this context's method. */
+  readonly Pool: new (
+    options?: number | PoolOptions,
+  ) => Pool
+
+  constructor() {
+    const context = this
+    this.Pool = class extends Pool {
+      constructor(options: number | PoolOptions = {}) {
+        super({ ...(typeof options === 'number' ? { processes: options } : options), context })
+      }
+    }
+    Object.defineProperty(this.Pool, 'name', { value: 'Pool' })
+  }
+
+  /** Another context, as {@link getContext}; without a method, this one. */
+  getContext(method?: string | null): BaseContext {
+    return method === undefined || method === null ? this : getContext(method)
+  }
+
+  /** The name of the method by which this context starts processes. */
+  abstract getStartMethod(options?: { allowNone?: boolean }): StartMethod | null
+
+  /** A context of one method cannot be changed: always ValueError. */
+  setStartMethod(_method: string | null, _options?: { force?: boolean }): void {
+    throw new ValueError('cannot set start method of concrete context')
+  }
+}
+
+/** A process that is always spawned, whatever the program's default is. */
+export class SpawnProcess<Args extends unknown[] = any[]> extends Process<Args> {
+  /** @internal */
+  static readonly [startMethod] = (process: Process): Child => starters.spawn(process, actual)
+}
+
+/** The context of the method *spawn*. */
+export class SpawnContext extends BaseContext {
+  readonly Process: typeof SpawnProcess = SpawnProcess
+
+  getStartMethod(): StartMethod {
+    return 'spawn'
+  }
+}
+
+/** The context of whatever method the program has chosen. */
+export class DefaultContext extends BaseContext {
+  readonly Process: typeof Process = Process
+
+  override getContext(method?: string | null): BaseContext {
+    return getContext(method)
+  }
+
+  override getStartMethod(options: { allowNone?: boolean } = {}): StartMethod | null {
+    return getStartMethod(options)
+  }
+
+  override setStartMethod(method: string | null, options: { force?: boolean } = {}): void {
+    setStartMethod(method, options)
+  }
+
+  /** As the package's function of this name. */
+  readonly getAllStartMethods: typeof getAllStartMethods = getAllStartMethods
+}
+
+const contexts = {} as Record<StartMethod, BaseContext>
+
+/**
+ * A context: an object with the package's names, whose processes are started by one method. Libraries
+ * use one, so as to leave the program's choice alone.
+ *
+ * @param method - 'spawn'; nothing or null for the program's method, which is fixed by this.
+ * @throws ValueError for a method that this platform does not have.
+ *
+ * Mirrors `multiprocessing.get_context`.
+ */
+export const getContext = (method?: string | null): BaseContext => {
+  const name = method ?? getStartMethod()
+  if (!isMethod(name)) throw new ValueError(`cannot find context for ${show(name)}`)
+  contexts[name] ??= new SpawnContext()
+  return contexts[name]
+}
+
+/**
+ * Chooses the method by which the program starts processes. Once, in the main module.
+ *
+ * @param method - One of {@link getAllStartMethods}; null, with force, for none.
+ * @param options - `force` allows it again.
+ * @throws RuntimeError when it has been chosen, or used, before; ValueError for a method that this
+ * platform does not have.
+ *
+ * Mirrors `multiprocessing.set_start_method`.
+ */
+export const setStartMethod = (
+  method: string | null,
+  { force = false }: { force?: boolean } = {},
+): void => {
+  if (actual !== null && !force) throw new RuntimeError('context has already been set')
+  if (method === null && force) {
+    actual = null
+    return
+  }
+  if (!isMethod(method)) throw new ValueError(`cannot find context for ${show(method)}`)
+  actual = method
+}
+
+/**
+ * The method by which the program starts processes. Asking fixes it.
+ *
+ * @param options - `allowNone`: rather than fix it, answer null when it is not fixed yet.
+ *
+ * Mirrors `multiprocessing.get_start_method`.
+ */
+export function getStartMethod(options: { allowNone: true }): StartMethod | null
+export function getStartMethod(options?: { allowNone?: boolean }): StartMethod
+export function getStartMethod({
+  allowNone = false,
+}: {
+  allowNone?: boolean
+} = {}): StartMethod | null {
+  if (actual === null && !allowNone) actual = methods[0]!
+  return actual
+}
+
+/**
+ * The methods this platform has, the default first.
+ *
+ * Mirrors `multiprocessing.get_all_start_methods`.
+ */
+export const getAllStartMethods = (): StartMethod[] => [...methods]
+
+/**
+ * Does nothing: it is there for programs that come from Python, where a frozen executable needs it.
+ *
+ * Mirrors `multiprocessing.freeze_support`.
+ */
+export const freezeSupport = (): void => {}
+
+let preload: readonly string[] | null = null
+
+/**
+ * Names the modules that a fork server imports before it forks. Remembered for the start method that
+ * uses it.
+ *
+ * @param moduleNames - Paths, URLs or package names; null for the default.
+ * @throws TypeError for anything but an array of strings.
+ *
+ * Mirrors `multiprocessing.set_forkserver_preload`.
+ */
+export const setForkserverPreload = (moduleNames: readonly string[] | null): void => {
+  if (moduleNames !== null && !isStrings(moduleNames)) {
+    throw new TypeError('moduleNames must be an array of strings')
+  }
+  preload = moduleNames
+}
+
+/** @internal What was named. */
+export const forkserverPreload = (): readonly string[] | null => preload
+
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+
+setDefaultStart((process) => starters[getStartMethod()](process, actual))
+addPackageClass(SpawnProcess)

@@ -1,0 +1,103 @@
+/**
+ * Finding the export that a function or class of the program is.
+ * @module
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { isNativeCode, runtimeReference } from './builtin-functions.js'
+import type { Reference } from './codec/index.js'
+import { PicklingError } from './errors.js'
+import { type Origin, withOrigin } from './inspection.js'
+
+// biome-ignore lint/complexity/noBannedTypes: any function or class at all
+type AnyFunction = Function
+
+const require = createRequire(import.meta.url)
+
+/**
+ * The module and export that a function is.
+ *
+ * @throws PicklingError when it is none, with what to do about it.
+ */
+export const exportOf = (fn: AnyFunction): Reference => {
+  if (isNativeCode(fn)) {
+    return runtimeReference(fn) ?? refuse(fn, 'is native or bound, and no function of the runtime')
+  }
+  return withOrigin(fn, (origin) => {
+    if (!origin) return refuse(fn, 'has no source')
+    const { url } = origin
+    if (url.startsWith('node:')) {
+      return runtimeReference(fn) ?? refuse(fn, 'is internal to node')
+    }
+    if (!url.includes(':')) {
+      return refuse(fn, 'was not loaded from a module, so another process cannot import it')
+    }
+    const variables = origin.moduleVariables()
+    const path = variables ? pathInModule(fn, variables, origin) : pathInCommonJs(fn, url)
+    return path ? { module: url, path } : refuse(fn, `is not exported from ${url}; export it`)
+  })
+}
+
+const refuse = (fn: AnyFunction, why: string): never => {
+  const kind = /^class\b/.test(Function.prototype.toString.call(fn)) ? 'class' : 'function'
+  throw new PicklingError(`${kind} ${fn.name || '(anonymous)'} ${why}`)
+}
+
+interface ExportEntry {
+  name?: string
+  localName?: string
+}
+
+/**
+ * The names of the module's variables are known even while it is still being evaluated, which the main
+ * module is as a rule; under which names they are exported, its source says.
+ */
+const pathInModule = (
+  fn: AnyFunction,
+  variables: Record<string, unknown>,
+  origin: Origin,
+): string[] | undefined => {
+  const { parse } = require('es-module-lexer/js') as {
+    parse(source: string): [unknown, ExportEntry[]]
+  }
+  const [, entries] = parse(origin.source())
+  for (const { name, localName } of entries) {
+    if (name !== undefined && localName !== undefined && variables[localName] === fn) return [name]
+  }
+  // A default export without a name of its own has no variable.
+  const unnamed = entries.find(({ name, localName }) => name === 'default' && !localName)
+  if (unnamed && fn.name === 'default') return ['default']
+  for (const { name, localName } of entries) {
+    const member = localName === undefined ? undefined : memberOf(variables[localName], fn)
+    if (name !== undefined && member !== undefined) return [name, member]
+  }
+  return undefined
+}
+
+/** `import()` of such a module has what it exports as its default. */
+const pathInCommonJs = (fn: AnyFunction, url: string): string[] | undefined => {
+  const exports: unknown =
+    require.cache[url.startsWith('file:') ? fileURLToPath(url) : url]?.exports
+  if (exports === fn) return ['default']
+  const member = memberOf(exports, fn)
+  return member === undefined ? undefined : ['default', member]
+}
+
+/** The name under which an object or class has a function as its own. */
+const memberOf = (holder: unknown, fn: AnyFunction): string | undefined => {
+  if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function'))
+    return undefined
+  return Object.getOwnPropertyNames(holder).find((name) => {
+    const descriptor = Object.getOwnPropertyDescriptor(holder, name)
+    return (descriptor?.get ? safely(descriptor.get, holder) : descriptor?.value) === fn
+  })
+}
+
+/** Compiled modules export through getters. */
+const safely = (get: () => unknown, holder: object): unknown => {
+  try {
+    return get.call(holder)
+  } catch {
+    return undefined
+  }
+}

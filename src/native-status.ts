@@ -1,0 +1,40 @@
+/**
+ * What the engine's negative numbers mean; `crates/binding/src/status.rs` has the same table.
+ * @module
+ */
+import { getSystemErrorMap } from 'node:util'
+import { EOFError, OSError, ValueError } from './errors.js'
+
+/** Nothing can be had or given without waiting, or the time is over. */
+export const NOT_YET = -1
+/** A large message is ready, in memory of its own. */
+export const LARGE = -3
+
+const SYSTEM = -1000
+
+const faults: Record<number, () => Error> = {
+  [-2]: () => new EOFError(),
+  [-4]: () => new OSError('got end of file during message'),
+  [-5]: () => new OSError('bad message length'),
+  [-6]: () => new ValueError('descriptors can be sent over Unix sockets only'),
+  [-7]: () => new OSError('handle is closed'),
+}
+
+/** The error that a negative number stands for; `syscall` is what was being tried, in a word. */
+export const errorOf = (status: number, syscall: string): Error => {
+  if (status <= SYSTEM) return systemError(SYSTEM - status, syscall)
+  return faults[status]?.() ?? new OSError(`${syscall} failed with status ${status}`)
+}
+
+/** A kernel error as Node shows them: `EPIPE: broken pipe, send`. */
+export const systemError = (errno: number, syscall: string, detail = ''): OSError => {
+  const [code, description] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
+  const message = `${code}: ${description}, ${syscall}${detail && `: ${detail}`}`
+  return new OSError(message, { code, errno: -errno, syscall })
+}
+
+/** A result of the engine that is not an error. */
+export const checked = (status: number, syscall: string): number => {
+  if (status < 0) throw errorOf(status, syscall)
+  return status
+}

@@ -1,0 +1,126 @@
+/**
+ * A pool's worker, seen from the pool.
+ * @module
+ */
+import { type Connection, Pipe } from './connection.js'
+import { UnpicklingError } from './errors.js'
+import { provideReference } from './functions.js'
+import { takeObject } from './objects.js'
+import type { Chunk } from './pool.js'
+import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
+import type { Process } from './process.js'
+
+provideReference(poolWorkerMain, {
+  module: new URL('./pool.js', import.meta.url).href,
+  path: ['poolWorkerMain'],
+})
+
+/** What the pool wants to know of a worker. */
+export interface PoolWorkerEvents {
+  answered(worker: PoolWorker, chunk: Chunk, answer: Answer): void
+  died(worker: PoolWorker, chunks: Chunk[]): void
+}
+
+/** The worker's process, the connection to it, and what it has been given and not answered. */
+export class PoolWorker {
+  readonly process: Process
+  readonly connection: Connection
+  readonly #events: PoolWorkerEvents
+  #given: Chunk[] = []
+  #dismissed = false
+
+  constructor(
+    type: typeof Process,
+    initializer: ((...args: any[]) => unknown) | null,
+    initargs: unknown[],
+    events: PoolWorkerEvents,
+  ) {
+    const [ours, theirs] = Pipe()
+    const args = [theirs, initializer, initargs]
+    const worker = new type({ target: poolWorkerMain, args, daemon: true })
+    worker.name = worker.name.replace('Process', 'PoolWorker')
+    try {
+      worker.start()
+    } catch (error) {
+      ours.close()
+      throw error
+    } finally {
+      theirs.close()
+    }
+    this.process = worker
+    this.connection = ours
+    this.#events = events
+  }
+
+  /** How many chunks it has not answered. */
+  get outstanding(): number {
+    return this.#given.length
+  }
+
+  /** Whether it can be given chunks. */
+  get alive(): boolean {
+    return !this.#dismissed && !this.connection.closed
+  }
+
+  /** Sends it a chunk; throws when that cannot be encoded. */
+  give(chunk: Chunk): void {
+    const { fn, kind } = chunk.job
+    const task: Task = { kind, fn: fn as Task['fn'], items: chunk.items }
+    // What cannot be encoded throws here. That the worker is gone, the end of its answers will say.
+    const sent = this.connection.stream.sendObject(task, {})
+    void sent.catch(() => {})
+    this.#given.push(chunk)
+    this.#expectAnswer()
+  }
+
+  /** Tells it that nothing more will come. */
+  dismiss(): void {
+    if (!this.alive) return
+    this.#dismissed = true
+    this.connection.close()
+  }
+
+  /** Ends it at once; returns what it had not answered. */
+  terminate(): Chunk[] {
+    this.#dismissed = true
+    this.process.terminate()
+    const left = this.#given.splice(0)
+    this.connection.close()
+    return left
+  }
+
+  #expectAnswer(): void {
+    this.connection.stream.expect(
+      (code, handle) => this.#take(() => takeObject(code, handle, true)),
+      () => this.#ended(),
+    )
+  }
+
+  #take(rebuild: () => unknown): void {
+    const chunk = this.#given.shift()
+    if (chunk === undefined) return
+    const answered = (answer: unknown): void => this.#events.answered(this, chunk, answer as Answer)
+    const failed = (error: unknown): void =>
+      answered({
+        ok: false,
+        error: new UnpicklingError('the result cannot be rebuilt', { cause: error }),
+      })
+    try {
+      const answer = rebuild()
+      if (answer instanceof Promise) answer.then(answered, failed)
+      else answered(answer)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** The end of its answers is its own end, or soon will be. */
+  #ended(): void {
+    if (this.#dismissed) return
+    this.#dismissed = true
+    const left = this.#given.splice(0)
+    this.connection.close()
+    this.process.joinSync(1000)
+    this.#events.died(this, left)
+  }
+}

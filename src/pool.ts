@@ -1,0 +1,399 @@
+/**
+ * A pool of worker processes. Mirrors `multiprocessing.pool`.
+ * @module
+ */
+import { inspect } from 'node:util'
+import type { BaseContext } from './context.js'
+import { RemoteTraceback, ValueError, WorkerDiedError } from './errors.js'
+import { PoolWorker } from './pool-worker.js'
+import type { Answer, TaskKind } from './pool-worker-main.js'
+import { cpuCount, Process } from './process.js'
+import { waitSync } from './wait.js'
+import { show, type WaitOptions, waitOptions } from './waiting.js'
+
+export { poolWorkerMain } from './pool-worker-main.js'
+
+/** How a {@link Pool} is made. */
+export interface PoolOptions {
+  /** How many workers; as many as the machine has processors if not given. */
+  processes?: number | null
+  /** Called in each worker before its first task: a function that a module exports. */
+  initializer?: ((...args: any[]) => unknown) | null
+  /** The initializer's arguments, sent to each worker as it starts. */
+  initargs?: Iterable<unknown>
+  /** Whose start method the workers are started by. */
+  context?: BaseContext
+}
+
+type State = 'RUN' | 'CLOSE' | 'TERMINATE'
+
+/** A call of map, starmap or apply, in pieces. */
+interface Job {
+  readonly fn: unknown
+  readonly kind: TaskKind
+  readonly results: unknown[]
+  left: number
+  failed: boolean
+  settle(): void
+  fail(error: unknown): void
+}
+
+/** A piece of a job: so many items, sent to one worker in one message. */
+export interface Chunk {
+  readonly job: Job
+  readonly start: number
+  readonly items: unknown[]
+}
+
+/** How many chunks a worker has at a time, so that it need not wait for the next. */
+const AHEAD = 2
+
+/**
+ * Worker processes to which calls of a function are given. The function, its arguments and its results
+ * travel, so the function has to be an export of a module; it may return a Promise.
+ *
+ * Workers are daemons: they end with the process that made the pool. A worker that dies fails the calls
+ * it had with WorkerDiedError, and another one takes its place.
+ *
+ * Mirrors `multiprocessing.pool.Pool`.
+ */
+export class Pool {
+  readonly #workers: PoolWorker[] = []
+  readonly #queue: Chunk[] = []
+  readonly #options: Required<Omit<PoolOptions, 'context'>> & { context: BaseContext | undefined }
+  #state: State = 'RUN'
+  #ended: Promise<unknown> | undefined
+
+  /**
+   * @param options - The number of workers, or options.
+   * @throws ValueError for fewer than one worker; TypeError for an initializer that is no function;
+   * PicklingError when the initializer or its arguments cannot travel.
+   */
+  constructor(options: number | null | PoolOptions = {}) {
+    const given = typeof options === 'object' && options !== null ? options : { processes: options }
+    const processes = given.processes ?? cpuCount()
+    if (!Number.isInteger(processes)) {
+      throw new TypeError(`the number of processes must be a whole number, not ${show(processes)}`)
+    }
+    if (processes < 1) throw new ValueError('Number of processes must be at least 1')
+    const { initializer = null, initargs = [], context } = given
+    if (initializer !== null && typeof initializer !== 'function') {
+      throw new TypeError(`initializer must be a function, not ${show(initializer)}`)
+    }
+    this.#options = { processes, initializer, initargs: [...initargs], context }
+    for (let i = 0; i < processes; i++) this.#workers.push(this.#hire())
+  }
+
+  /**
+   * Calls a function once, in a worker.
+   *
+   * @param fn - A function that a module exports.
+   * @param args - Its arguments.
+   * @param kwargs - When it has any, one last argument.
+   * @returns What it returns.
+   * @throws What it throws, with the worker's stack as `cause`; ValueError "Pool not running";
+   * PicklingError when function or arguments cannot travel; WorkerDiedError; the signal's reason is
+   * not among them yet.
+   */
+  async apply<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    args?: Iterable<unknown>,
+    kwargs?: object,
+  ): Promise<R> {
+    const [result] = await this.#start<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)
+    return result!
+  }
+
+  /** The same, blocking. */
+  applySync<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    args?: Iterable<unknown>,
+    kwargs?: object,
+  ): R {
+    return this.#startSync<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)[0]!
+  }
+
+  /**
+   * Calls a function with each item, in the workers.
+   *
+   * @param fn - A function that a module exports.
+   * @param iterable - The items; all are taken before the first is sent.
+   * @param chunksize - How many items go in one message; by default so that each worker gets four.
+   * @returns The results, in the order of the items.
+   * @throws The first error that a call threw; otherwise as {@link Pool.apply}; ValueError for a
+   * chunksize below 1.
+   */
+  async map<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Iterable<T> | AsyncIterable<T>,
+    chunksize?: number | null,
+  ): Promise<R[]> {
+    this.#checkRunning()
+    return await this.#start<R>(fn, 'map', await listed(iterable), chunksize)
+  }
+
+  /** The same, blocking; the items cannot be asynchronous. */
+  mapSync<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Iterable<T>,
+    chunksize?: number | null,
+  ): R[] {
+    return this.#startSync<R>(fn, 'map', [...iterable], chunksize)
+  }
+
+  /** As {@link Pool.map}, each item being the list of the call's arguments. */
+  async starmap<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    iterable: Iterable<Iterable<unknown>> | AsyncIterable<Iterable<unknown>>,
+    chunksize?: number | null,
+  ): Promise<R[]> {
+    this.#checkRunning()
+    const items = (await listed(iterable)).map((args) => callArguments(args))
+    return await this.#start<R>(fn, 'starmap', items, chunksize)
+  }
+
+  /** The same, blocking. */
+  starmapSync<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    iterable: Iterable<Iterable<unknown>>,
+    chunksize?: number | null,
+  ): R[] {
+    const items = Array.from(iterable, (args) => callArguments(args))
+    return this.#startSync<R>(fn, 'starmap', items, chunksize)
+  }
+
+  /** Takes no more calls; the workers end when those that were taken are done. */
+  close(): void {
+    if (this.#state !== 'RUN') return
+    this.#state = 'CLOSE'
+    this.#dismiss()
+  }
+
+  /** Ends the workers at once. Calls that are not done fail with ValueError "Pool was terminated". */
+  terminate(): void {
+    if (this.#state === 'TERMINATE') return
+    this.#state = 'TERMINATE'
+    const gone = new ValueError('Pool was terminated')
+    for (const { job } of this.#queue.splice(0)) failJob(job, gone)
+    for (const worker of this.#workers) {
+      for (const { job } of worker.terminate()) failJob(job, gone)
+    }
+  }
+
+  /**
+   * Waits until the workers have ended.
+   *
+   * @throws ValueError "Pool is still running" unless closed or terminated before.
+   */
+  async join(options: WaitOptions = {}): Promise<void> {
+    if (this.#state === 'RUN') throw new ValueError('Pool is still running')
+    await Promise.all(this.#workers.map((worker) => worker.process.join(waitOptions(options))))
+  }
+
+  /** The same, blocking. Calls in the Promise form are brought to their end first. */
+  joinSync(): void {
+    if (this.#state === 'RUN') throw new ValueError('Pool is still running')
+    this.#serveWhile(() => this.#workers.some((worker) => worker.outstanding > 0))
+    for (const worker of this.#workers) worker.process.joinSync()
+  }
+
+  /** Terminates, as leaving Python's `with` does. */
+  [Symbol.dispose](): void {
+    this.terminate()
+  }
+
+  /** Terminates, and waits for the workers' end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.terminate()
+    this.#ended ??= this.join()
+    await this.#ended
+  }
+
+  /** As the reference prints it. */
+  toString(): string {
+    return `<multiprocessing.pool.Pool state=${this.#state} pool_size=${this.#workers.length}>`
+  }
+
+  /** How it looks in the console. */
+  [inspect.custom](): string {
+    return this.toString()
+  }
+
+  #checkRunning(): void {
+    if (this.#state !== 'RUN') throw new ValueError('Pool not running')
+  }
+
+  #hire(): PoolWorker {
+    const { initializer, initargs, context } = this.#options
+    const type = context?.Process ?? Process
+    return new PoolWorker(type, initializer, [...initargs], {
+      answered: (worker, chunk, answer) => this.#answered(worker, chunk, answer),
+      died: (worker, chunks) => this.#died(worker, chunks),
+    })
+  }
+
+  async #start<R>(
+    fn: unknown,
+    kind: TaskKind,
+    items: unknown[],
+    chunksize?: number | null,
+  ): Promise<R[]> {
+    return await new Promise<R[]>((resolve, reject) => {
+      const job = this.#submit(
+        fn,
+        kind,
+        items,
+        chunksize,
+        () => resolve(job.results as R[]),
+        reject,
+      )
+    })
+  }
+
+  #startSync<R>(fn: unknown, kind: TaskKind, items: unknown[], chunksize?: number | null): R[] {
+    let outcome: { error: unknown } | 'done' | undefined
+    const job = this.#submit(
+      fn,
+      kind,
+      items,
+      chunksize,
+      () => {
+        outcome = 'done'
+      },
+      (error) => {
+        outcome ??= { error }
+      },
+    )
+    this.#serveWhile(() => outcome === undefined)
+    if (outcome !== 'done' && outcome !== undefined) throw outcome.error
+    return job.results as R[]
+  }
+
+  #submit(
+    fn: unknown,
+    kind: TaskKind,
+    items: unknown[],
+    chunksize: number | null | undefined,
+    settle: () => void,
+    fail: (error: unknown) => void,
+  ): Job {
+    this.#checkRunning()
+    if (typeof fn !== 'function') throw new TypeError(`a function is wanted, not ${show(fn)}`)
+    const size = chunksize ?? Math.max(1, Math.ceil(items.length / (this.#workers.length * 4)))
+    if (!Number.isInteger(size))
+      throw new TypeError(`chunksize must be a whole number, not ${show(size)}`)
+    if (size < 1) throw new ValueError(`Chunksize must be 1+, not ${size}`)
+    const results = new Array(items.length)
+    const job: Job = { fn, kind, results, left: 0, failed: false, settle, fail }
+    for (let start = 0; start < items.length; start += size) {
+      this.#queue.push({ job, start, items: items.slice(start, start + size) })
+      job.left++
+    }
+    if (job.left === 0) settle()
+    this.#deal()
+    return job
+  }
+
+  /** Gives what is queued to whoever has least to do. */
+  #deal(): void {
+    for (let ahead = 0; ahead < AHEAD; ahead++) {
+      for (const worker of this.#workers) {
+        while (this.#queue.length > 0 && worker.alive && worker.outstanding <= ahead) {
+          const chunk = this.#queue.shift()!
+          if (chunk.job.failed) continue
+          try {
+            worker.give(chunk)
+          } catch (error) {
+            failJob(chunk.job, error)
+          }
+        }
+      }
+    }
+    this.#dismiss()
+  }
+
+  /** After close, a worker that has nothing left to do may go. */
+  #dismiss(): void {
+    if (this.#state !== 'CLOSE' || this.#queue.length > 0) return
+    for (const worker of this.#workers) {
+      if (worker.outstanding === 0) worker.dismiss()
+    }
+  }
+
+  #answered(_worker: PoolWorker, { job, start, items }: Chunk, answer: Answer): void {
+    if (answer.ok) {
+      const values = answer.values
+      for (let i = 0; i < items.length; i++) job.results[start + i] = values[i]
+      if (--job.left === 0 && !job.failed) job.settle()
+    } else {
+      failJob(job, withRemoteStack(answer.error, answer.stack))
+    }
+    this.#deal()
+  }
+
+  #died(worker: PoolWorker, chunks: Chunk[]): void {
+    const { pid, exitcode } = worker.process
+    const how = exitcode !== null && exitcode < 0 ? `signal ${-exitcode}` : `exit code ${exitcode}`
+    for (const { job } of chunks) {
+      failJob(
+        job,
+        new WorkerDiedError(
+          `worker ${pid} ended with ${how} while it had a task`,
+          pid ?? 0,
+          exitcode,
+        ),
+      )
+    }
+    const index = this.#workers.indexOf(worker)
+    const wanted = this.#state === 'RUN' || this.#queue.length > 0
+    if (wanted && this.#state !== 'TERMINATE' && index >= 0) this.#workers[index] = this.#hire()
+    this.#deal()
+  }
+
+  /** Lets the workers' answers in, blocking, without the event loop. */
+  #serveWhile(needed: () => boolean): void {
+    while (needed()) {
+      const busy = this.#workers.filter((worker) => worker.outstanding > 0)
+      if (busy.length === 0) return
+      for (const connection of waitSync(busy.map((worker) => worker.connection))) {
+        busy.find((worker) => worker.connection === connection)?.connection.stream.serveSync()
+      }
+    }
+  }
+}
+
+/** The first error is the call's; what else happens to it does not matter any more. */
+const failJob = (job: Job, error: unknown): void => {
+  if (job.failed) return
+  job.failed = true
+  job.fail(error)
+}
+
+const callArguments = (args: Iterable<unknown> = [], kwargs: object = {}): unknown[] => {
+  if (typeof args !== 'object' || args === null || !(Symbol.iterator in args)) {
+    throw new TypeError(`args must be an array, not ${show(args)}`)
+  }
+  return Object.keys(kwargs).length > 0 ? [...args, kwargs] : [...args]
+}
+
+const listed = async <T>(iterable: Iterable<T> | AsyncIterable<T>): Promise<T[]> => {
+  if (iterable !== null && typeof iterable === 'object' && Symbol.asyncIterator in iterable) {
+    const items: T[] = []
+    for await (const item of iterable) items.push(item)
+    return items
+  }
+  return [...iterable]
+}
+
+/** Where in the worker it went wrong. */
+const withRemoteStack = (error: unknown, stack: string | undefined): unknown => {
+  if (error instanceof Error && stack !== undefined && error.cause === undefined) {
+    Object.defineProperty(error, 'cause', {
+      value: new RemoteTraceback(stack),
+      configurable: true,
+      writable: true,
+      enumerable: false,
+    })
+  }
+  return error
+}

@@ -1,0 +1,102 @@
+/**
+ * What every process object holds, and which of them this process is. Kept apart from the objects, so
+ * that a subclass's own fields are all that they have.
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { AuthenticationString } from './authentication-string.js'
+import type { Child } from './children.js'
+import { AssertionError, ValueError } from './errors.js'
+import { native } from './native.js'
+import type { ParentProcess } from './parent-process.js'
+import type { Process } from './process.js'
+
+/** Everything a Process is, out of the way of what a subclass adds. */
+export interface State {
+  name: string
+  daemon: boolean
+  authkey: AuthenticationString
+  readonly identity: readonly number[]
+  readonly parentPid: number | null
+  target: ((...args: any[]) => unknown) | null
+  args: unknown[]
+  kwargs: object
+  child: Child | null
+  closed: boolean
+  /** How many children it has made, for their names. */
+  made: number
+}
+
+/** What a new process object starts from. */
+export type Beginning = Pick<State, 'name' | 'daemon' | 'authkey' | 'identity' | 'parentPid'> &
+  Partial<State>
+
+const states = new WeakMap<Process, State>()
+
+/** Gives an object its state. */
+export const setState = (process: Process, beginning: Beginning): void => {
+  const nothing = { target: null, args: [], kwargs: {}, child: null, closed: false, made: 0 }
+  states.set(process, { ...nothing, ...beginning })
+}
+
+/** An object's state, even when it is closed; nothing for what never was a process object. */
+export const anyStateOf = (process: Process): State | undefined => states.get(process)
+
+/** An object's state. */
+export const stateOf = (process: Process): State => {
+  const state = states.get(process)
+  if (state === undefined) {
+    throw new TypeError('not a Process: a subclass must call super() before anything else')
+  }
+  if (state.closed) throw new ValueError('process object is closed')
+  return state
+}
+
+/** Throws the reference's AssertionError unless the condition holds. */
+export const claim = (condition: boolean, message: string): void => {
+  if (!condition) throw new AssertionError(message)
+}
+
+let current: Process
+let parent: ParentProcess | null = null
+let bootstrapping = false
+
+/**
+ * The object of the process this code runs in.
+ *
+ * Mirrors `multiprocessing.current_process`.
+ */
+export const currentProcess = (): Process => current
+
+/**
+ * The process that started this one, or null in the main process. It has a name and a pid, and can be
+ * waited for; it cannot be signalled.
+ *
+ * Mirrors `multiprocessing.parent_process`.
+ */
+export const parentProcess = (): ParentProcess | null => parent
+
+/**
+ * Whether this is the main process, which no other process of this package started. Programs put what
+ * starts processes under `if (isMainProcess)`, as Python's do under `if __name__ == '__main__'`: a child
+ * imports the same modules, and must not do the same again.
+ */
+export let isMainProcess = native.identity() === null
+
+/** Says who this process is. */
+export const become = (self: Process, startedBy: ParentProcess | null): void => {
+  current = self
+  parent = startedBy
+  isMainProcess = startedBy === null
+}
+
+/** Whether this process is still being set up, and may start none. */
+export const isBootstrapping = (): boolean => bootstrapping
+
+/** Says so. */
+export const setBootstrapping = (now: boolean): void => {
+  bootstrapping = now
+}
+
+/** A key nobody can guess. */
+export const newAuthkey = (): AuthenticationString => new AuthenticationString(randomBytes(32))

@@ -1,0 +1,441 @@
+/**
+ * Processes. Mirrors `multiprocessing.process`.
+ * @module
+ */
+import { availableParallelism, constants, cpus } from 'node:os'
+import { inspect } from 'node:util'
+import { AuthenticationString } from './authentication-string.js'
+import type { Child } from './children.js'
+import { registerReducer } from './codec/index.js'
+import {
+  AssertionError,
+  NotImplementedError,
+  PicklingError,
+  RuntimeError,
+  ValueError,
+} from './errors.js'
+import {
+  anyStateOf,
+  become,
+  claim,
+  currentProcess,
+  isBootstrapping,
+  newAuthkey,
+  type State,
+  setState,
+  stateOf,
+} from './process-state.js'
+import { atExitEndChildren } from './util.js'
+import {
+  milliseconds,
+  show,
+  type TimeoutOptions,
+  type WaitOptions,
+  waitOptions,
+} from './waiting.js'
+
+export { AuthenticationString } from './authentication-string.js'
+export { ParentProcess } from './parent-process.js'
+export { currentProcess, isMainProcess, parentProcess } from './process-state.js'
+
+/** Starts the process of an object: what a start method is. */
+export type Start = (process: Process) => Child
+
+let startByDefault: Start
+
+/** @internal Says how a Process of no particular context is started. */
+export const setDefaultStart = (start: Start): void => {
+  startByDefault = start
+}
+
+/** Under which a context's own Process classes keep how they are started. */
+export const startMethod: unique symbol = Symbol('startMethod')
+
+/** Children that have been started and not been seen to end. */
+const running = new Set<Process>()
+
+const signalNames = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+)
+
+/** What a {@link Process} is made from. */
+export interface ProcessOptions<Args extends unknown[] = any[]> {
+  /** Exists for likeness with threads; must be null or not given. */
+  group?: null
+  /** What `run()` calls: a function that a module exports. */
+  target?: ((...args: Args) => unknown) | null
+  /** The name; by default the class's name, a hyphen, and numbers that say whose how-manieth child. */
+  name?: string | null
+  /** The target's arguments. */
+  args?: Iterable<unknown>
+  /** When it has any, passed to the target as one last argument. */
+  kwargs?: object | null
+  /** Whether it is ended with the process that starts it; inherited from that one if not given. */
+  daemon?: boolean | null
+}
+
+/**
+ * A function that runs in a process of its own.
+ *
+ * The function has to be an export of a module, the main module included, as the child imports it from
+ * there. A program whose main module starts processes therefore guards that part with
+ * `if (isMainProcess)`. A subclass may override `run()` instead; it has to be an export too, and its own
+ * fields travel.
+ *
+ * The child has its own event loop, and ends when `run()` has settled and the loop is empty. stdin is
+ * empty; stdout and stderr are the parent's. An error that nobody catches is printed to stderr under
+ * `Process NAME:`, and the exit code is 1. While a child that is no daemon runs, it keeps the event loop
+ * of its parent alive.
+ *
+ * Mirrors `multiprocessing.Process`.
+ */
+export class Process<Args extends unknown[] = any[]> {
+  /**
+   * @throws AssertionError for a group, and for a name that is no string; TypeError for a target that is
+   * no function, and for args that cannot be iterated.
+   */
+  constructor(options: ProcessOptions<Args> = {}) {
+    const { group, target = null, name, args = [], kwargs = null, daemon = null } = options
+    claim(group === undefined || group === null, 'group argument must be null for now')
+    if (target !== null && typeof target !== 'function') {
+      throw new TypeError(`target must be a function, not ${show(target)}`)
+    }
+    if (typeof args !== 'object' || args === null || !(Symbol.iterator in args)) {
+      throw new TypeError(`args must be an array, not ${show(args)}`)
+    }
+    if (kwargs !== null && typeof kwargs !== 'object') {
+      throw new TypeError(`kwargs must be an object, not ${show(kwargs)}`)
+    }
+    const creator = stateOf(currentProcess())
+    const identity = [...creator.identity, ++creator.made]
+    if (name !== undefined && name !== null)
+      claim(typeof name === 'string', 'name must be a string')
+    setState(this, {
+      name: name ?? `${new.target.name}-${identity.join(':')}`,
+      daemon: daemon === null ? creator.daemon : checkedDaemon(daemon),
+      authkey: creator.authkey,
+      identity,
+      parentPid: process.pid,
+      target: target as State['target'],
+      args: [...args],
+      kwargs: { ...kwargs },
+    })
+  }
+
+  /**
+   * What the process does: calls the target. Override it in a subclass. Runs in whatever process calls
+   * it; a Promise is waited for.
+   */
+  run(): unknown {
+    const { target, args, kwargs } = stateOf(this)
+    if (target === null) return undefined
+    return Object.keys(kwargs).length > 0 ? target(...args, kwargs) : target(...args)
+  }
+
+  /**
+   * Starts the process, once. Returns when it exists, not when it runs; what it needs has then been
+   * written for it, so later changes to the arguments do not reach it.
+   *
+   * @throws PicklingError for a target or argument that cannot travel, naming the path to it, such as
+   * `args[0].conn.socket`; AssertionError when started before, when made by another process, and in a
+   * daemon, which may have no children; RuntimeError while this process still imports its main module;
+   * OSError when the system makes no process; ValueError when closed.
+   */
+  start(): void {
+    const state = stateOf(this)
+    claim(state.child === null, 'cannot start a process twice')
+    claim(
+      state.parentPid === process.pid,
+      'can only start a process object created by current process',
+    )
+    claim(!stateOf(currentProcess()).daemon, 'daemonic processes are not allowed to have children')
+    if (isBootstrapping()) throw importingError()
+    reap()
+    const start = (this.constructor as { [startMethod]?: Start })[startMethod] ?? startByDefault
+    state.child = start(this)
+    state.target = null
+    state.args = []
+    state.kwargs = {}
+    running.add(this)
+  }
+
+  /**
+   * Waits until the process has ended, or for so long; which of them, `exitcode` says.
+   *
+   * @param options - Milliseconds to wait at most, or options.
+   * @throws AssertionError when not started or another process's child; ValueError when closed; the
+   * signal's reason.
+   */
+  async join(options: number | null | WaitOptions = {}): Promise<void> {
+    const child = childOf(this)
+    const wanted = waitOptions(options)
+    await child.wait(wanted)
+    if (child.poll() !== null) running.delete(this)
+  }
+
+  /** The same, blocking. */
+  joinSync(options: number | null | TimeoutOptions = {}): void {
+    const child = childOf(this)
+    child.waitSync(milliseconds(waitOptions(options).timeout))
+    if (child.poll() !== null) running.delete(this)
+  }
+
+  /**
+   * Whether it has been started and has not ended.
+   *
+   * @throws AssertionError for another process's child; ValueError when closed.
+   */
+  isAlive(): boolean {
+    const state = stateOf(this)
+    if (this === currentProcess()) return true
+    claim(state.parentPid === process.pid, 'can only test a child process')
+    if (state.child === null) return false
+    if (state.child.poll() === null) return true
+    running.delete(this)
+    return false
+  }
+
+  /**
+   * Sends SIGINT. A child that does not listen for it ends with exit code 1.
+   *
+   * @throws AssertionError when not started or another process's child; ValueError when closed.
+   */
+  interrupt(): void {
+    signalled(this).signal(constants.signals.SIGINT)
+  }
+
+  /** Sends SIGTERM: exit handlers do not run, and its own children are not ended, but for daemons. */
+  terminate(): void {
+    signalled(this).signal(constants.signals.SIGTERM)
+  }
+
+  /** Sends SIGKILL. */
+  kill(): void {
+    signalled(this).signal(constants.signals.SIGKILL)
+  }
+
+  /**
+   * Lets go of what the object holds; everything but `close()` is a ValueError afterwards.
+   *
+   * @throws ValueError while the process runs.
+   */
+  close(): void {
+    const state = anyStateOf(this)
+    if (state === undefined || state.closed) return
+    if (state.child !== null) {
+      if (state.child.poll() === null) {
+        throw new ValueError(
+          'cannot close a process while it is still running; join() or terminate() it first',
+        )
+      }
+      state.child.close()
+      state.child = null
+    }
+    running.delete(this)
+    state.closed = true
+  }
+
+  /** What it is called, in messages; need not be unique. */
+  get name(): string {
+    return stateOf(this).name
+  }
+
+  set name(name: string) {
+    claim(typeof name === 'string', 'name must be a string')
+    stateOf(this).name = name
+  }
+
+  /** Whether it is ended when its parent ends. May be set before it is started. */
+  get daemon(): boolean {
+    return stateOf(this).daemon
+  }
+
+  set daemon(daemon: boolean) {
+    const state = stateOf(this)
+    claim(state.child === null, 'process has already started')
+    state.daemon = checkedDaemon(daemon)
+  }
+
+  /** Its process id; null before it is started. */
+  get pid(): number | null {
+    const { child } = stateOf(this)
+    return this === currentProcess() ? process.pid : (child?.pid ?? null)
+  }
+
+  /** The same as {@link Process.pid}. */
+  get ident(): number | null {
+    return this.pid
+  }
+
+  /**
+   * How it ended: its exit code, or minus the number of the signal that killed it; null while it runs
+   * and before it is started.
+   */
+  get exitcode(): number | null {
+    const { child, parentPid } = stateOf(this)
+    if (this === currentProcess() || child === null) return null
+    claim(parentPid === process.pid, 'can only test a child process')
+    return child.poll()
+  }
+
+  /** The key it shares with its parent and children; bytes may be assigned. */
+  get authkey(): AuthenticationString {
+    return stateOf(this).authkey
+  }
+
+  set authkey(authkey: Uint8Array) {
+    if (!(authkey instanceof Uint8Array))
+      throw new TypeError(`authkey must be bytes, not ${show(authkey)}`)
+    stateOf(this).authkey = new AuthenticationString(authkey)
+  }
+
+  /**
+   * A descriptor that becomes readable when the process ends, for {@link wait}.
+   *
+   * @throws ValueError when not started or closed.
+   */
+  get sentinel(): number {
+    const { child } = stateOf(this)
+    if (child === null) throw new ValueError('process not started')
+    return child.sentinel
+  }
+
+  /** As the reference prints it: `<Process name='Process-1' pid=7 parent=5 stopped exitcode=0>`. */
+  toString(): string {
+    const state = anyStateOf(this)
+    if (state === undefined) return '<Process uninitialised>'
+    const { child, name, parentPid } = state
+    const exitcode = child?.poll() ?? null
+    const parts: unknown[] = [this.constructor.name, `name='${name}'`]
+    if (child !== null) parts.push(`pid=${child.pid}`)
+    parts.push(`parent=${parentPid ?? 'None'}`, statusOf(this, state, exitcode))
+    if (exitcode !== null) {
+      const signal = exitcode < 0 ? signalNames.get(-exitcode) : undefined
+      parts.push(`exitcode=${signal ? `-${signal}` : exitcode}`)
+    }
+    if (state.daemon) parts.push('daemon')
+    return `<${parts.join(' ')}>`
+  }
+
+  /** How it looks in the console. */
+  [inspect.custom](): string {
+    return this.toString()
+  }
+}
+
+const statusOf = (
+  process_: Process,
+  { closed, parentPid, child }: State,
+  exitcode: number | null,
+): string => {
+  if (process_ === currentProcess()) return 'started'
+  if (closed) return 'closed'
+  if (parentPid !== process.pid) return 'unknown'
+  if (child === null) return 'initial'
+  return exitcode === null ? 'started' : 'stopped'
+}
+
+const checkedDaemon = (daemon: unknown): boolean => {
+  if (typeof daemon !== 'boolean')
+    throw new TypeError(`daemon must be true or false, not ${show(daemon)}`)
+  return daemon
+}
+
+const childOf = (process_: Process): Child => {
+  const { child, parentPid } = stateOf(process_)
+  claim(parentPid === process.pid && process_ !== currentProcess(), 'can only join a child process')
+  if (child === null) throw new AssertionError('can only join a started process')
+  return child
+}
+
+const signalled = (process_: Process): Child => {
+  const { child, parentPid } = stateOf(process_)
+  claim(
+    parentPid === process.pid && process_ !== currentProcess(),
+    'can only signal a child process',
+  )
+  if (child === null) throw new AssertionError('can only signal a started process')
+  return child
+}
+
+const importingError = (): Error =>
+  new RuntimeError(
+    `A process cannot be started while this one, ${stateOf(currentProcess()).name}, still imports the ` +
+      'modules it needs. Most likely the main module starts processes whenever it is imported: put that ' +
+      'part of it under "if (isMainProcess) { ... }", with isMainProcess from \'node-multiprocessing\'.',
+  )
+
+/** Processes that have ended are reaped whenever one is started or asked for. */
+const reap = (): void => {
+  for (const process_ of running) {
+    const child = anyStateOf(process_)?.child
+    if (!child || child.poll() !== null) running.delete(process_)
+  }
+}
+
+class MainProcess extends Process {}
+Object.defineProperty(MainProcess, 'name', { value: '_MainProcess' })
+
+const main: Process = Object.create(MainProcess.prototype)
+setState(main, {
+  name: 'MainProcess',
+  daemon: false,
+  authkey: newAuthkey(),
+  identity: [],
+  parentPid: null,
+})
+become(main, null)
+
+/**
+ * The children of this process that have not ended. Those that have are reaped.
+ *
+ * Mirrors `multiprocessing.active_children`.
+ */
+export const activeChildren = (): Process[] => {
+  reap()
+  return [...running]
+}
+
+/**
+ * How many processors the machine has. What this process may use of them can be less:
+ * `os.availableParallelism()`.
+ *
+ * @throws NotImplementedError when it cannot be told.
+ *
+ * Mirrors `multiprocessing.cpu_count`.
+ */
+export const cpuCount = (): number => {
+  const count = cpus().length || availableParallelism()
+  if (count < 1) throw new NotImplementedError('cannot determine number of cpus')
+  return count
+}
+
+/** @internal A child begins its life as itself, with the children of nobody. */
+export const forgetChildren = (): void => running.clear()
+
+/** How long a daemon has to end after SIGTERM, before it is killed, in milliseconds. */
+const GRACE = 1000
+
+atExitEndChildren(() => {
+  const children = activeChildren().map((process_) => [process_, stateOf(process_).child!] as const)
+  const daemons = children.filter(([process_]) => stateOf(process_).daemon)
+  for (const [, child] of daemons) child.signal(constants.signals.SIGTERM)
+  const end = performance.now() + GRACE
+  for (const [, child] of daemons) {
+    child.waitSync(Math.max(0, end - performance.now()))
+    child.signal(constants.signals.SIGKILL)
+  }
+  for (const [process_, child] of children) {
+    child.waitSync(-1)
+    running.delete(process_)
+  }
+})
+
+registerReducer(Process, {
+  name: 'process.Process',
+  trustedOnly: true,
+  reduce() {
+    throw new PicklingError('a Process travels only by being started')
+  },
+  rebuild: () => main,
+})

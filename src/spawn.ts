@@ -1,0 +1,177 @@
+/**
+ * The start method *spawn*: a fresh node that imports what it needs. Mirrors `multiprocessing.spawn`.
+ * @module
+ */
+import { fileURLToPath } from 'node:url'
+import { Child } from './children.js'
+import { encode } from './codec/index.js'
+import { native } from './native.js'
+import { checked, systemError } from './native-status.js'
+import { messageOf } from './objects.js'
+import { Process } from './process.js'
+import { currentProcess, type State, stateOf } from './process-state.js'
+import { show } from './waiting.js'
+
+/** What a child has to know before it imports anything. */
+export interface Preparation {
+  readonly name: string
+  readonly authkey: Uint8Array
+  readonly daemon: boolean
+  readonly identity: readonly number[]
+  readonly parentPid: number
+  readonly parentName: string
+  readonly argv: readonly string[]
+  readonly startMethod: string | null
+}
+
+/** What a child runs. */
+export interface ProcessData {
+  /** The class, when it is the program's own. */
+  readonly type: (new () => Process) | null
+  readonly target: State['target']
+  readonly args: unknown[]
+  readonly kwargs: object
+  /** A subclass's own fields. */
+  readonly fields: Record<string, unknown>
+}
+
+/** The child's descriptors: what it is, what it runs, whether its parent lives; then those it was sent. */
+export const descriptors = { preparation: 3, data: 4, parent: 5, first: 6 } as const
+
+/** Marks the command line of a child, as in the reference. */
+export const CHILD_FLAG = '--multiprocessing-fork'
+
+let executable: string | undefined
+
+/**
+ * Sets the path of the node that children run.
+ *
+ * @param path - A path, as a string, bytes, or a file URL; null for the node this process runs.
+ * @throws TypeError for anything else.
+ *
+ * Mirrors `multiprocessing.set_executable`.
+ */
+export const setExecutable = (path: string | Uint8Array | URL | null): void => {
+  if (path === null) executable = undefined
+  else if (path instanceof URL) executable = fileURLToPath(path)
+  else if (path instanceof Uint8Array) executable = Buffer.from(path).toString()
+  else if (typeof path === 'string') executable = path
+  else throw new TypeError(`a path is wanted, not ${show(path)}`)
+}
+
+/** The path of the node that children run. */
+export const getExecutable = (): string => executable ?? process.execPath
+
+/** Options that say what this process runs, or how it is debugged; a child has its own. */
+const OWN_OPTIONS =
+  /^(?:-e|-p|-pe|-c|-i|-r?ep?|--eval|--print|--check|--interactive|--test|--watch|--watch-path|--watch-preserve-output|--input-type|--test-.*|--run|--build-snapshot)$/
+const OWN_OPTIONS_WITH_VALUE = /^(?:-e|-p|-pe|--eval|--print|--input-type|--watch-path|--run)$/
+const DEBUGGER = /^--inspect(?:-brk|-wait)?(?:=|$)/
+const DEBUGGER_PORT = /^--(?:inspect|debug)-port(?:=|$)/
+
+/** The options of node that a child starts with: this process's, but for what is its own affair. */
+export const inheritedOptions = (execArgv: readonly string[]): string[] => {
+  const kept: string[] = []
+  for (let i = 0; i < execArgv.length; i++) {
+    const option = execArgv[i]!
+    const name = option.split('=', 1)[0]!
+    if (OWN_OPTIONS.test(name)) {
+      if (OWN_OPTIONS_WITH_VALUE.test(option)) i++
+    } else if (DEBUGGER.test(option)) kept.push('--inspect=0')
+    else if (DEBUGGER_PORT.test(option)) i += option.includes('=') ? 0 : 1
+    else kept.push(option)
+  }
+  return kept
+}
+
+/** The command line of a child that is sent so many descriptors. */
+export const getCommandLine = (sent: number): string[] => [
+  getExecutable(),
+  ...inheritedOptions(process.execArgv),
+  fileURLToPath(new URL('./spawn-main.js', import.meta.url)),
+  CHILD_FLAG,
+  String(sent),
+]
+
+/** What a child is told about itself. */
+export const getPreparationData = (process_: Process, startMethod: string | null): Preparation => {
+  const { name, authkey, daemon, identity } = stateOf(process_)
+  return {
+    name,
+    authkey: new Uint8Array(authkey),
+    daemon,
+    identity,
+    parentPid: process.pid,
+    parentName: stateOf(currentProcess()).name,
+    argv: process.argv,
+    startMethod,
+  }
+}
+
+/** Both ends of a pipe whose writing end only this process has: children see when it is gone. */
+let lifeline: readonly [reader: number, writer: number] | undefined
+
+const ownLifeline = (): number => {
+  if (lifeline === undefined) {
+    const [reader, writer] = native.socketPair(true)
+    checked(reader!, 'socketpair')
+    lifeline = [reader!, writer!]
+  }
+  return lifeline[0]
+}
+
+const memoryFile = (parts: Uint8Array[]): number =>
+  checked(native.createMemoryFile(parts), 'memfd_create')
+
+/** Starts a process object by spawning. */
+export const spawn = (process_: Process, startMethod: string | null): Child => {
+  const state = stateOf(process_)
+  const { target, args, kwargs } = state
+  const type = isOwnClass(process_) ? (process_.constructor as ProcessData['type']) : null
+  const data: ProcessData = { type, target, args, kwargs, fields: { ...process_ } }
+  // The data is encoded first: it is what can fail, and then nothing is left behind.
+  const { parts, descriptors: sent } = messageOf(encode(data, ''), false)
+  const preparation = messageOf(encode(getPreparationData(process_, startMethod)), false)
+  const files: number[] = []
+  try {
+    files.push(memoryFile(preparation.parts))
+    files.push(memoryFile(parts))
+    const { pid, pidfd } = execute([...files, ownLifeline(), ...sent], state.daemon)
+    return new Child(pid, pidfd, !state.daemon)
+  } finally {
+    for (const fd of files) native.closeDescriptor(fd)
+  }
+}
+
+/** A class of the program, not of this package. */
+const isOwnClass = (process_: Process): boolean =>
+  process_.constructor !== Process &&
+  Object.getPrototypeOf(process_.constructor) !== null &&
+  !packageClasses.has(process_.constructor)
+
+// biome-ignore lint/complexity/noBannedTypes: constructors of any kind
+const packageClasses = new Set<Function>([Process])
+
+/** @internal A Process class of a context, which a child need not be told of. */
+// biome-ignore lint/complexity/noBannedTypes: as above
+export const addPackageClass = (type: Function): void => {
+  packageClasses.add(type)
+}
+
+const SIGTERM = 15
+
+const execute = (inherit: number[], daemon: boolean): { pid: number; pidfd: number } => {
+  const argv = getCommandLine(inherit.length - (descriptors.first - descriptors.preparation))
+  const env: string[] = []
+  for (const [name, value] of Object.entries(process.env)) env.push(`${name}=${value}`)
+  const { pid, pidfd, failure, syscall, errno } = native.spawnProcess({
+    program: argv[0]!,
+    argv,
+    env,
+    inherit,
+    // The kernel looks at the thread that starts a child, and a worker thread may end before its process.
+    ...(daemon && native.isMainThread() ? { dieWithParent: SIGTERM } : {}),
+  })
+  if (failure !== undefined) throw systemError(errno ?? 0, syscall ?? 'spawn', failure)
+  return { pid, pidfd }
+}
