@@ -67,13 +67,31 @@ const { graph } = fc.letrec<{ graph: unknown }>((tie) => ({
   ),
 }))
 
+/** Maps, Sets and errors as lists of their parts, which compare in order and without surprises. */
+const parts = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return [value.length, Object.keys(value), value.map(parts)]
+  if (value instanceof Map) return ['Map', [...value].map(parts)]
+  if (value instanceof Set) return ['Set', [...value].map(parts)]
+  if (value instanceof Error) {
+    return [Object.getPrototypeOf(value), value.message, value.stack, parts(value.cause)]
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return value
+  const entries = Object.getOwnPropertyNames(value).map((name) => [
+    name,
+    parts(Object.getOwnPropertyDescriptor(value, name)?.value),
+  ])
+  return [prototype === null, entries]
+}
+
 const runs = { numRuns: 1500 }
 
 test('any graph arrives as it was', (t) => {
   fc.assert(
     fc.property(graph, (value) => {
       const arrived = carry(value, false)
-      if (!isDeepStrictEqual(arrived, value)) throw new Error('it changed on the way')
+      if (!isDeepStrictEqual(parts(arrived), parts(value))) throw new Error('it changed on the way')
     }),
     runs,
   )

@@ -839,7 +839,7 @@ test('getters and reducers may encode and decode on their own', (t) => {
     reduce: () => payload({ deep: shared, back: [shared] }),
     rebuild: (state) => {
       const value = decodeAll(state as Uint8Array) as { deep: object; back: object[] }
-      t.is(value.deep, value.back[0])
+      t.is(value.back[0], value.deep)
       return Object.assign(new Nesting(), value)
     },
   })

@@ -13,7 +13,6 @@ import {
   cpuCount,
   currentProcess,
   Process,
-  type ProcessOptions,
   parentProcess,
   setDefaultStart,
   startMethod,

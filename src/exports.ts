@@ -9,7 +9,6 @@ import type { Reference } from './codec/index.js'
 import { PicklingError } from './errors.js'
 import { type Origin, withOrigin } from './inspection.js'
 
-// biome-ignore lint/complexity/noBannedTypes: any function or class at all
 type AnyFunction = Function
 
 const require = createRequire(import.meta.url)

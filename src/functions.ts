@@ -8,7 +8,6 @@ import { installFunctionTransport, type Reference } from './codec/index.js'
 import { PicklingError, UnpicklingError } from './errors.js'
 import { exportOf } from './exports.js'
 
-// biome-ignore lint/complexity/noBannedTypes: any function or class at all
 type AnyFunction = Function
 
 /** What is known already; a function that is sent often costs one look-up. */

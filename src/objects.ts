@@ -2,7 +2,7 @@
  * Objects to messages and back: the codec on one side, the engine's frames on the other.
  * @module
  */
-import { decode, type Encoded, encode, HEADROOM, modulesOf } from './codec/index.js'
+import { decode, type Encoded, HEADROOM, modulesOf } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import { importModules } from './functions.js'
 import { native } from './native.js'

@@ -5,7 +5,7 @@
 import { Server, Socket } from 'node:net'
 import { registerReducer } from './codec/index.js'
 import type { Connection } from './connection.js'
-import { EOFError, RuntimeError, ValueError } from './errors.js'
+import { RuntimeError, ValueError } from './errors.js'
 import { native } from './native.js'
 import { checked, errorOf, NOT_YET } from './native-status.js'
 import { wait, waitSync } from './wait.js'

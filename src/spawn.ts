@@ -149,11 +149,9 @@ const isOwnClass = (process_: Process): boolean =>
   Object.getPrototypeOf(process_.constructor) !== null &&
   !packageClasses.has(process_.constructor)
 
-// biome-ignore lint/complexity/noBannedTypes: constructors of any kind
 const packageClasses = new Set<Function>([Process])
 
 /** @internal A Process class of a context, which a child need not be told of. */
-// biome-ignore lint/complexity/noBannedTypes: as above
 export const addPackageClass = (type: Function): void => {
   packageClasses.add(type)
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 /** How long one test may take before its processes are killed, in milliseconds. */
@@ -5,9 +6,13 @@ const limit = 60_000
 
 let deadline: BigInt64Array | undefined
 
-const startThread = (): BigInt64Array => {
+const startThread = async (): Promise<BigInt64Array> => {
   const shared = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
-  new Worker(new URL('./watchdog-thread.js', import.meta.url), { workerData: shared }).unref()
+  const thread = new Worker(new URL('./watchdog-thread.js', import.meta.url), {
+    workerData: shared,
+  })
+  await once(thread, 'online')
+  thread.unref()
   return shared
 }
 
@@ -17,7 +22,7 @@ const startThread = (): BigInt64Array => {
  * the test can fail. If that does not help, the process itself is killed.
  */
 export const underWatchdog = async (run: () => Promise<void> | void): Promise<void> => {
-  deadline ??= startThread()
+  deadline ??= await startThread()
   Atomics.store(deadline, 0, BigInt(Date.now() + limit))
   try {
     await run()
