@@ -1,5 +1,5 @@
 /**
- * @internal The codec alone, for its tests and benchmark.
+ * The codec alone, for its tests and benchmark; not exported by the package.
  * @module
  */
 export * from './codec/index.js'

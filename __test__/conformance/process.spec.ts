@@ -184,11 +184,13 @@ const exitcodeOfKilled = async (
 }
 
 rowInBothForms('_TestProcess.test_interrupt', async (t, given) => {
-  const errors = joinPath(temporaryFolder(t), 'errors')
+  const folder = temporaryFolder(t)
   const interrupt = (p: mp.Process) => p.interrupt()
-  const target = child.sleepUntilInterrupted
-  t.is(await exitcodeOfKilled(t, given, target, interrupt, errors), 1)
-  t.regex(readFileSync(errors, 'utf8'), /KeyboardInterrupt/)
+  for (const target of [child.sleepWithErrorsTo, child.sleepThenThrowWhenInterrupted]) {
+    const errors = joinPath(folder, target.name)
+    t.is(await exitcodeOfKilled(t, given, target, interrupt, errors), 1)
+    t.regex(readFileSync(errors, 'utf8'), /^Process Process-.*:\n(.*\n)*.*KeyboardInterrupt/)
+  }
 })
 
 rowInBothForms('_TestProcess.test_interrupt_no_handler', async (t, given) => {

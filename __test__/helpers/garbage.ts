@@ -7,6 +7,8 @@ const collect = runInNewContext('gc') as () => void
 
 /** Collects garbage, then lets the finalization callbacks run. */
 export const collectGarbage = async (): Promise<void> => {
+  // What a WeakRef was asked for in this turn is kept until the turn ends.
+  await nextTurn()
   collect()
   await nextTurn()
   await nextTurn()
