@@ -278,7 +278,6 @@ test('a key named __proto__ is a key and changes no prototype', (t) => {
 })
 
 test('inherited enumerable keys are not sent', (t) => {
-  // biome-ignore lint/suspicious/noExplicitAny: pollutes on purpose
   const prototype = Object.prototype as any
   prototype.inherited = 1
   try {
@@ -479,7 +478,6 @@ test('shared references and cycles keep their identity', (t) => {
     root.self = root
     root.sameUrl = root.url
     root.sameBoxed = root.boxed
-    // biome-ignore lint/suspicious/noExplicitAny: reads whatever arrived
     const arrived = again(root) as any
     t.is(arrived.self, arrived)
     t.is(arrived.shared, arrived.again)
@@ -686,6 +684,9 @@ test('reducer names are unique and some classes cannot have one', (t) => {
   t.throws(() => registerReducer(class {}, reducer), { code: 'ERR_VALUE', message: /taken/ })
   t.throws(() => registerReducer(Object, { ...reducer, name: 'o' }), { code: 'ERR_VALUE' })
   t.throws(() => registerReducer(Array, { ...reducer, name: 'a' }), { code: 'ERR_VALUE' })
+  t.throws(() => registerReducer(Date, { ...reducer, name: 'd', rebuild: () => new Date() }), {
+    code: 'ERR_VALUE',
+  })
 })
 
 test('a class registered after an instance was sent changes how it travels', (t) => {
@@ -1025,7 +1026,7 @@ test('many small announcements of large arrays are refused or stay small', (t) =
   // Each level announces all that is left of the message.
   const size = 400_000
   const nested: number[] = [0x50]
-  for (let i = 0; i < 900; i++) nested.push(0xd2, ...count(size - 5000))
+  for (let i = 0; i < MAXIMUM_DEPTH - 10; i++) nested.push(0xd2, ...count(size - 5000))
   const bytes = new Uint8Array(size).fill(0xc1)
   bytes.set(nested)
   const before = process.memoryUsage().heapUsed

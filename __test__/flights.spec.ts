@@ -1,25 +1,26 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import test from 'ava'
 import fc from 'fast-check'
 import { mean, percentileInterval, quantile, resampleMeans } from '../examples/flights/bootstrap.js'
 import { flightsFile, groupByHour, readFlights } from '../examples/flights/data.js'
 import { FlightsFormatError, ResultsDifferError, UsageError } from '../examples/flights/errors.js'
-import { delaysOfHour, flightsPerHour } from '../examples/flights/hourly-delays.js'
 import { parseOptions } from '../examples/flights/options.js'
-import { renderPlot } from '../examples/flights/plot.js'
+import { renderPlot } from '../examples/flights/plot/plot.js'
+import { tickStep, ticks } from '../examples/flights/plot/scale.js'
 import { startProgress } from '../examples/flights/progress.js'
 import { Sfc32 } from '../examples/flights/random.js'
-import {
-  checkIdentical,
-  type HourResult,
-  ResampledMeans,
-  summarize,
-} from '../examples/flights/results.js'
-import { tickStep, ticks } from '../examples/flights/scale.js'
+import { checkIdentical, type HourResult, summarize } from '../examples/flights/results.js'
 import { renderTable } from '../examples/flights/table.js'
-import { dealRounds, divideWork } from '../examples/flights/work.js'
+import { takeTurns } from '../examples/flights/turns.js'
+import { type Block, dealRounds, divideWork } from '../examples/flights/work.js'
+import { runProgram } from './helpers/run-program.js'
+import { temporaryFolder } from './helpers/temporary-folder.js'
 
 const flights = groupByHour(await readFlights(flightsFile()))
+const counts = flights.map((delays) => delays.length)
+const total = counts.reduce((sum, count) => sum + count, 0)
 
 // The words were computed by a C program with uint32_t arithmetic, and by a Python one.
 const REFERENCE_WORDS: {
@@ -75,31 +76,40 @@ test('an interval of nothing or of an impossible confidence is refused', (t) => 
   }
 })
 
-test('the file holds 200,000 flights and grouping loses none', async (t) => {
+test('the file holds what the demo says it does, and grouping loses none', async (t) => {
   const { delay, time } = await readFlights(flightsFile())
   const delays = [...delay] as number[]
   const times = [...time] as number[]
-  t.is(delays.length, 200_000)
-  t.is(flights.delays.length + flights.skipped, delays.length)
-  t.is(
-    flightsPerHour(flights).reduce((sum, count) => sum + count, 0),
-    flights.delays.length,
-  )
+  t.is(delays.length, 231_083)
+  t.is(total, delays.length)
+  t.true(delays.every((minutes) => minutes >= -58 && minutes <= 180))
   for (let hour = 0; hour < 24; hour++) {
     const expected = delays.filter((_, row) => times[row]! >= hour && times[row]! < hour + 1)
-    t.deepEqual(delaysOfHour(flights, hour), Int16Array.from(expected), `hour ${hour}`)
+    t.deepEqual(flights[hour], Int16Array.from(expected), `hour ${hour}`)
   }
 })
 
-test('flights without a delay or a time are left out and counted', (t) => {
-  const grouped = groupByHour({
-    delay: [5, null, -3, 7, 9],
-    time: [23.5, 1, 0, null, Number.NaN],
-  })
-  t.is(grouped.skipped, 3)
-  t.deepEqual(grouped.delays, Int16Array.of(-3, 5))
-  t.deepEqual(delaysOfHour(grouped, 23), Int16Array.of(5))
-  t.is(delaysOfHour(grouped, 1).length, 0)
+test('the numbers are as what is said of the columns has it', async (t) => {
+  const { delay, time } = await readFlights(flightsFile())
+  const delays = [...delay] as number[]
+  const minutes = Array.from(time, (hours) => hours! * 60)
+  t.true(minutes.every((minute) => Math.abs(minute - Math.round(minute)) < 1e-3))
+  const share = (numbers: number[]): number =>
+    numbers.filter((minute) => Math.round(minute) % 5 === 0).length / numbers.length
+  t.true(share(minutes.filter((_, row) => delays[row]! < 0)) > 0.9, 'early flights')
+  t.true(share(minutes.filter((_, row) => delays[row]! > 30)) < 0.55, 'late flights')
+  const frequency = (wanted: number): number => delays.filter((value) => value === wanted).length
+  t.true(frequency(180) > 10 * frequency(179), 'a ceiling')
+  const night = flights.slice(0, 5).flatMap((hour) => [...hour])
+  t.true(night.filter((late) => late > 60).length / night.length > 0.8, 'the night')
+})
+
+test('flights are put in the hour of their time', (t) => {
+  const hours = groupByHour({ delay: [5, -3, 7, 9], time: [23.99, 0, 1, 23] })
+  t.deepEqual(hours[23], Int16Array.of(5, 9))
+  t.deepEqual(hours[0], Int16Array.of(-3))
+  t.deepEqual(hours[1], Int16Array.of(7))
+  t.is(hours[2]!.length, 0)
 })
 
 const WRONG_COLUMNS = [
@@ -107,8 +117,11 @@ const WRONG_COLUMNS = [
   { what: 'a time before the day', delay: [1], time: [-0.1], message: /row 0: the time -0.1/ },
   { what: 'half a minute', delay: [0, 0.5], time: [1, 1], message: /row 1: the delay 0.5/ },
   { what: 'a delay too large', delay: [40000], time: [1], message: /row 0: the delay 40000/ },
-  { what: 'more delays than times', delay: [1, 2], time: [1], message: /more delays/ },
-  { what: 'more times than delays', delay: [1], time: [1, 2], message: /more times/ },
+  { what: 'a missing time', delay: [1, 2], time: [1, null], message: /row 1: the time null/ },
+  { what: 'a time that is no number', delay: [1], time: [NaN], message: /row 0: the time NaN/ },
+  { what: 'a missing delay', delay: [null], time: [1], message: /row 0: the delay null/ },
+  { what: 'more delays than times', delay: [1, 2], time: [1], message: /2 delays but 1 times/ },
+  { what: 'more times than delays', delay: [1], time: [1, 2], message: /1 delays but 2 times/ },
 ]
 
 for (const { what, delay, time, message } of WRONG_COLUMNS) {
@@ -134,7 +147,7 @@ test('a resample draws as many values as there are, each as the generator says',
 
 test('resamples are the same however they are divided into blocks', (t) => {
   const hour = 5
-  const values = delaysOfHour(flights, hour)
+  const values = flights[hour]!
   const whole = resampleMeans(values, hour, 0, 60, 1)
   fc.assert(
     fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 59 })), (cuts) => {
@@ -153,7 +166,7 @@ test('resamples are the same however they are divided into blocks', (t) => {
 
 test('resampled means spread as the theory of the mean says', (t) => {
   const hour = 23
-  const values = delaysOfHour(flights, hour)
+  const values = flights[hour]!
   const average = mean(values)
   const variance = values.reduce((sum, value) => sum + (value - average) ** 2, 0) / values.length
   const standardError = Math.sqrt(variance / values.length)
@@ -197,54 +210,110 @@ test('the blocks hold each resample of each hour once, and the rounds each block
 })
 
 test('blocks of the real flights cost about the same', (t) => {
-  const counts = flightsPerHour(flights)
   const costs = divideWork(counts, 10_000, 320).map(({ hour, count }) => counts[hour]! * count)
   t.true(costs.length >= 320 && costs.length <= 320 + 24)
-  t.true(Math.max(...costs) <= ((200_000 * 10_000) / 320) * 1.01)
+  t.true(Math.max(...costs) <= ((total * 10_000) / 320) * 1.01)
 })
 
-test('results that differ in the last bit of one resample do not pass', (t) => {
-  const filled = (value: number): ResampledMeans => {
-    const means = new ResampledMeans([3, 0], 4)
-    means.add({ hour: 0, first: 0, count: 4 }, Float64Array.of(1, 2, value, 4))
-    return means
-  }
-  t.notThrows(() => checkIdentical(filled(3), filled(3)))
-  t.throws(() => checkIdentical(filled(3 + 4 * Number.EPSILON), filled(3)), {
+const BLOCKS: Block[] = [
+  { hour: 3, first: 0, count: 2 },
+  { hour: 3, first: 2, count: 2 },
+]
+const MEANS = [Float64Array.of(1, 2), Float64Array.of(3, 4)]
+
+test('numbers that are the same pass', (t) => {
+  t.notThrows(() => checkIdentical(BLOCKS, MEANS, structuredClone(MEANS)))
+})
+
+const WRONG_MEANS = {
+  'a mean that differs in the last bit': [MEANS[0]!, Float64Array.of(3 + 2 ** -51, 4)],
+  'a missing block': [MEANS[0]!],
+  'a short block': [MEANS[0]!, new Float64Array()],
+  'blocks in another order': MEANS.toReversed(),
+  'a mean too many': [Float64Array.of(1, 2, 3), MEANS[1]!],
+}
+
+for (const [what, means] of Object.entries(WRONG_MEANS)) {
+  test(`${what} does not pass`, (t) => {
+    for (const [pool, single] of [
+      [means, MEANS],
+      [MEANS, means],
+    ] as const) {
+      t.throws(() => checkIdentical(BLOCKS, [...pool], [...single]), {
+        instanceOf: ResultsDifferError,
+        code: 'ERR_FLIGHTS_RESULTS_DIFFER',
+        message: /hour 3, resample [0-2]: /,
+      })
+    }
+  })
+}
+
+test('what both lack does not pass', (t) => {
+  t.throws(() => checkIdentical(BLOCKS, [MEANS[0]!], [MEANS[0]!]), {
     instanceOf: ResultsDifferError,
-    code: 'ERR_FLIGHTS_RESULTS_DIFFER',
-    message: /hour 0, resample 2/,
+    message: /hour 3, resample 2: /,
   })
 })
 
-test('results that lack a block do not pass, not even if both lack it', (t) => {
-  const partial = (): ResampledMeans => {
-    const means = new ResampledMeans([3], 4)
-    means.add({ hour: 0, first: 0, count: 2 }, Float64Array.of(1, 2))
-    return means
+test('two ways of computing take turns, round by round', async (t) => {
+  const rounds = dealRounds(divideWork([10, 20], 100, 9), 3)
+  const turns: string[] = []
+  const way = (name: string) => (blocks: Block[]) => {
+    turns.push(name)
+    return blocks.map(({ hour, first }) => Float64Array.of(hour, first))
   }
-  t.throws(() => checkIdentical(partial(), partial()), {
-    instanceOf: ResultsDifferError,
-    message: /hour 0, resample 2/,
-  })
+  let advanced = 0
+  const progress = {
+    advance(blocks: number) {
+      advanced += blocks
+    },
+    [Symbol.dispose]() {},
+  }
+  const [one, other] = await takeTurns(
+    rounds,
+    [way('one'), async (blocks) => way('other')(blocks)],
+    progress,
+  )
+  t.deepEqual(turns, ['one', 'other', 'other', 'one', 'one', 'other'])
+  t.deepEqual(one.means, way('')(rounds.flat()), 'in the order of the rounds')
+  t.deepEqual(other.means, one.means)
+  t.is(advanced, 2 * rounds.flat().length)
 })
 
 function results(): HourResult[] {
-  const counts = flightsPerHour(flights)
-  const means = new ResampledMeans(counts, 100)
-  for (const block of divideWork(counts, 100, 24)) {
-    const { hour, first, count } = block
-    means.add(block, resampleMeans(delaysOfHour(flights, hour), hour, first, count, 1))
-  }
-  return summarize(flights, means, 0.95)
+  const blocks = divideWork(counts, 100, 24)
+  const means = blocks.map(({ hour, first, count }) =>
+    resampleMeans(flights[hour]!, hour, first, count, 1),
+  )
+  return summarize(flights, blocks, means, 0.95)
 }
 
-test('every hour has its mean inside its interval', (t) => {
+test('an interval is taken of all resamples of its hour and no others', (t) => {
+  const blocks: Block[] = [
+    { hour: 2, first: 0, count: 2 },
+    { hour: 0, first: 0, count: 3 },
+    { hour: 2, first: 2, count: 1 },
+  ]
+  const means = [Float64Array.of(30, 10), Float64Array.of(7, 7, 7), Float64Array.of(20)]
+  const summary = summarize(
+    [Int16Array.of(7), new Int16Array(), Int16Array.of(1, 4)],
+    blocks,
+    means,
+    0.5,
+  )
+  t.deepEqual(summary, [
+    { hour: 0, flights: 1, mean: 7, interval: { low: 7, high: 7 } },
+    { hour: 1, flights: 0, mean: NaN, interval: undefined },
+    { hour: 2, flights: 2, mean: 2.5, interval: { low: 15, high: 25 } },
+  ])
+})
+
+test('every hour that has flights has its mean inside its interval', (t) => {
   const summary = results()
   t.is(summary.length, 24)
   for (const { mean: average, interval, flights: count } of summary) {
-    t.true(count > 0)
-    t.true(interval!.low < average && average < interval!.high)
+    t.is(interval !== undefined, count > 0)
+    if (interval) t.true(interval.low <= average && average <= interval.high)
   }
 })
 
@@ -252,32 +321,54 @@ test('the table has a line for each hour, all equally long', (t) => {
   const lines = renderTable(results()).trimEnd().split('\n')
   t.is(lines.length, 3 + 24)
   t.is(new Set(lines.map((line) => line.length)).size, 1)
-  t.regex(lines[3 + 5]!, /^ {2}05 {4}2,597 {8}−2\.9 /)
+  t.regex(lines[3 + 6]!, /^ {2}06 {3}11,648 {8}−1\.6 /)
 })
 
 test('an hour without flights has an empty line and no mark', (t) => {
   const empty = results().map((result) =>
-    result.hour === 3 ? { hour: 3, flights: 0, mean: NaN, interval: undefined } : result,
+    result.hour === 12 ? { hour: 12, flights: 0, mean: NaN, interval: undefined } : result,
   )
-  t.regex(renderTable(empty), /^ {2}03 {8}0 {11}– {7}– {8}–$/m)
+  t.regex(renderTable(empty), /^ {2}12 {8}0 {11}– {7}– {8}–$/m)
   const plot = renderPlot(empty, { resamples: 100, confidence: 0.95 })
-  t.false(plot.includes('data-hour="03"'))
+  t.false(plot.includes('data-hour="12"'))
   t.false(plot.includes('NaN'))
   assertWellFormed(plot)
 })
 
-test('the plot is well-formed and has all 24 hours', (t) => {
+const CLOCK = Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, '0'))
+
+const namedHours = (plot: string): (string | undefined)[] =>
+  [...plot.matchAll(/class="hour">(\d\d)</g)].map((match) => match[1])
+
+const markedHours = (plot: string): (string | undefined)[] =>
+  [...plot.matchAll(/data-hour="(\d\d)"/g)].map((match) => match[1])
+
+test('the plot is well-formed and has all hours, and marks of those with flights', (t) => {
   const plot = renderPlot(results(), { resamples: 12_345, confidence: 0.95 })
   t.notThrows(() => assertWellFormed(plot))
-  const marked = [...plot.matchAll(/data-hour="(\d\d)"/g)].map((match) => match[1])
-  const named = [...plot.matchAll(/class="hour">(\d\d)</g)].map((match) => match[1])
-  const clock = Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, '0'))
-  t.deepEqual(marked.toSorted(), clock)
-  // The day begins after the quietest hour, which is the one from four to five.
-  t.deepEqual(named, [...clock.slice(5), ...clock.slice(0, 5)])
-  t.regex(plot, /200,000 U\.S\. domestic flights/)
+  // The day begins after the quietest hour, which is the one from four to five, without flights.
+  t.deepEqual(namedHours(plot), [...CLOCK.slice(5), ...CLOCK.slice(0, 5)])
+  t.deepEqual(markedHours(plot), [...CLOCK.slice(5), ...CLOCK.slice(0, 4)])
+  t.true(plot.includes(` ${total.toLocaleString('en-US')} flights`))
   t.regex(plot, /12,345 resamples/)
+  t.regex(plot, /two scales/)
   t.false(/NaN|undefined|Infinity/.test(plot))
+})
+
+test('where no hours are few, and where all are, there is one scale', (t) => {
+  for (const count of [5000, 3]) {
+    const alike = CLOCK.map((_, hour) => ({
+      hour,
+      flights: count,
+      mean: hour,
+      interval: { low: hour - 1, high: hour + 1 },
+    }))
+    const plot = renderPlot(alike, { resamples: 100, confidence: 0.9 })
+    t.false(plot.includes('two scales'))
+    t.deepEqual(markedHours(plot), CLOCK)
+    t.deepEqual(namedHours(plot), CLOCK)
+    assertWellFormed(plot)
+  }
 })
 
 test('nothing in the plot lies outside of it', (t) => {
@@ -341,8 +432,8 @@ test('away from a terminal, progress is a line at each quarter', (t) => {
     },
   })
   const progress = startProgress('Work', 7, stream as NodeJS.WriteStream)
-  for (let block = 0; block < 7; block++) progress.advance()
-  progress.stop()
+  for (const blocks of [1, 1, 3, 1, 1]) progress.advance(blocks)
+  progress[Symbol.dispose]()
   t.is(written, 'Work: 25 %\nWork: 50 %\nWork: 75 %\nWork: 100 %\n')
 })
 
@@ -358,14 +449,13 @@ test('on a terminal, progress is a bar', (t) => {
     { isTTY: true, columns: 100, cursorTo() {}, moveCursor() {}, clearLine() {} },
   )
   const progress = startProgress('Work', 2, stream as unknown as NodeJS.WriteStream)
-  progress.advance()
-  progress.advance()
-  progress.stop()
+  progress.advance(2)
+  progress[Symbol.dispose]()
   t.regex(written, /Work {2}░+ {2}0 % {2}0\/2 blocks/)
 })
 
 test('the command line has defaults and refuses what it does not know', (t) => {
-  t.deepEqual(parseOptions([]), { resamples: 10_000, output: undefined, help: false })
+  t.deepEqual(parseOptions([]), { resamples: 5000, output: undefined, help: false })
   t.deepEqual(parseOptions(['--resamples', '500', '--output', 'a.svg']), {
     resamples: 500,
     output: 'a.svg',
@@ -379,4 +469,40 @@ test('the command line has defaults and refuses what it does not know', (t) => {
     })
   }
   t.throws(() => parseOptions(['--colour']), { instanceOf: UsageError, message: /--colour/ })
+})
+
+const LABEL = 'One process and pool in turns'
+const program = new URL('../examples/flights/main.js', import.meta.url)
+
+test.serial('the demo computes with a pool, prints the table and writes the plot', async (t) => {
+  const output = join(temporaryFolder(t), 'made', 'delays.svg')
+  const outcome = await runProgram(program, { args: ['--resamples', '100', '--output', output] })
+  t.is(outcome.stderr, [25, 50, 75, 100].map((done) => `${LABEL}: ${done} %\n`).join(''))
+  t.deepEqual([outcome.code, outcome.signal], [0, null])
+
+  const { stdout } = outcome
+  t.true(stdout.startsWith(`${total.toLocaleString('en-US')} flights, 100 bootstrap resamples`))
+  for (const [hour, count] of counts.entries()) {
+    const average = count === 0 ? '–' : mean(flights[hour]!).toFixed(1).replace('-', '−')
+    const cells = [CLOCK[hour], count.toLocaleString('en-US'), average]
+    t.regex(stdout, RegExp(`^ +${cells.join(' +')} `, 'm'))
+  }
+  t.true(stdout.includes(`\nPlot: ${output}\n`))
+  t.regex(stdout, /all numbers identical/)
+  t.regex(stdout, /^Speed-up: \d+\.\d\d times; \d+\.\d\d times with start and stop\.\n$/m)
+
+  const plot = readFileSync(output, 'utf8')
+  t.notThrows(() => assertWellFormed(plot))
+  t.is(markedHours(plot).length, counts.filter((count) => count > 0).length)
+})
+
+test.serial('the demo refuses a wrong command line and writes nothing', async (t) => {
+  const output = join(temporaryFolder(t), 'delays.svg')
+  const { code, stdout, stderr } = await runProgram(program, {
+    args: ['--resamples', '1', '--output', output],
+  })
+  t.is(code, 1)
+  t.is(stdout, '')
+  t.regex(stderr, /^--resamples must be .*\nTry --help\.\n$/)
+  t.false(existsSync(output))
 })

@@ -4,11 +4,11 @@
  */
 import { inspect } from 'node:util'
 import { type DecodeContext, registerReducer } from './codec/index.js'
-import { BufferTooShort, OSError, TimeoutError, ValueError } from './errors.js'
-import { MessageStream } from './message-stream.js'
+import { BufferTooShort, OSError, ValueError } from './errors.js'
+import { MessageStream, type Wanted } from './message-stream.js'
 import { native } from './native.js'
-import { checked, LARGE, NOT_YET } from './native-status.js'
-import { takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
+import { checked } from './native-status.js'
+import { type Received, takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
 import {
   milliseconds,
   show,
@@ -156,8 +156,8 @@ export class Connection {
    * write-only; TimeoutError and the signal's reason, after which no message is lost.
    */
   async recv<T = any>(options: WaitOptions = {}): Promise<T> {
-    const take = (code: number, handle: number): unknown => takeObject(code, handle, this.#trusted)
-    return (await this.#reading().receive(LONGEST, options, take)) as T
+    const take = (message: Received): unknown => takeObject(message, this.#trusted)
+    return (await this.#reading().receive(AN_OBJECT, options, take)) as T
   }
 
   /**
@@ -165,9 +165,8 @@ export class Connection {
    * way: UnpicklingError.
    */
   recvSync<T = any>({ timeout }: TimeoutOptions = {}): T {
-    const take = (code: number, handle: number): unknown =>
-      takeObjectSync(code, handle, this.#trusted)
-    return this.#reading().receiveSync(LONGEST, milliseconds(timeout), take) as T
+    const take = (message: Received): unknown => takeObjectSync(message, this.#trusted)
+    return this.#reading().receiveSync(AN_OBJECT, milliseconds(timeout), take) as T
   }
 
   /**
@@ -207,15 +206,15 @@ export class Connection {
     ...options
   }: { maxLength?: number } & WaitOptions = {}): Promise<Buffer> {
     const reading = this.#reading()
-    const maximum = maximumOf(maxLength)
-    return await this.#closingOnBadLength(() => reading.receive(maximum, options, takeBytes))
+    const wanted = bytesUpTo(maxLength)
+    return await this.#closingOnBadLength(() => reading.receive(wanted, options, takeBytes))
   }
 
   /** The same, blocking. */
   recvBytesSync({ maxLength, timeout }: { maxLength?: number } & TimeoutOptions = {}): Buffer {
     const reading = this.#reading()
     try {
-      return reading.receiveSync(maximumOf(maxLength), milliseconds(timeout), takeBytes)
+      return reading.receiveSync(bytesUpTo(maxLength), milliseconds(timeout), takeBytes)
     } catch (error) {
       this.#closeOnBadLength(error)
       throw error
@@ -239,9 +238,8 @@ export class Connection {
     const reading = this.#reading()
     const { offset, ...rest } = offsetOptions(options)
     const target = tailOf(buffer, offset)
-    const take = (code: number, handle: number): number =>
-      fitted(takeBytesInto(code, handle, target))
-    return await reading.receive(LONGEST, rest, take)
+    const take = (message: Received): number => fitted(takeBytesInto(message, target))
+    return await reading.receive(bytesUpTo(undefined), rest, take)
   }
 
   /** The same, blocking; a large message goes straight into the buffer. */
@@ -252,13 +250,7 @@ export class Connection {
     const reading = this.#reading()
     const { offset, timeout } = offsetOptions(options)
     const target = tailOf(buffer, offset)
-    const time = milliseconds(timeout)
-    const direct = reading.receiveIntoSync(target, time)
-    if (direct === NOT_YET) throw new TimeoutError()
-    if (direct !== LARGE) return checked(direct, 'recv')
-    const take = (code: number, handle: number): number =>
-      fitted(takeBytesInto(code, handle, target))
-    return reading.receiveSync(LONGEST, time, take)
+    return fitted(reading.receiveIntoSync(target, milliseconds(timeout)))
   }
 
   /**
@@ -388,11 +380,13 @@ const tailOf = (buffer: unknown, offset: unknown = 0): Uint8Array => {
 const offsetOptions = <T extends object>(options: number | T): T & { offset?: number } =>
   (typeof options === 'number' ? { offset: options } : options) as T & { offset?: number }
 
-const maximumOf = (maxLength: unknown): number => {
-  if (maxLength === undefined || maxLength === null) return LONGEST
+const AN_OBJECT: Wanted = { maximum: LONGEST, asObject: true }
+
+const bytesUpTo = (maxLength: unknown): Wanted => {
+  if (maxLength === undefined || maxLength === null) return { maximum: LONGEST, asObject: false }
   const maximum = integer(maxLength, 'maxLength')
   if (maximum < 0) throw new ValueError('negative maxLength')
-  return maximum
+  return { maximum, asObject: false }
 }
 
 const fitted = (outcome: number | Buffer): number => {

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { installFunctionTransport, type Reference } from './codec/index.js'
 import { PicklingError, UnpicklingError } from './errors.js'
 import { exportOf } from './exports.js'
@@ -32,7 +33,10 @@ export const importModules = (urls: readonly string[]): Promise<void> | undefine
 
 const importAll = async (urls: readonly string[]): Promise<void> => {
   try {
-    for (const url of urls) modules.set(url, await import(url))
+    for (const url of urls) {
+      if (isCommonJs(url)) loadNow(url)
+      else modules.set(url, await import(url))
+    }
   } catch (cause) {
     throw new UnpicklingError(`cannot import ${urls.join(', ')}: ${messageOf(cause)}`, { cause })
   }
@@ -41,11 +45,16 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)
 
+/** Surely CommonJS, which is loaded without starting the loader of ES modules. */
+const isCommonJs = (url: string): boolean => url.startsWith('file:') && url.endsWith('.cjs')
+
 /** A module that is needed by somebody who cannot wait. */
 const loadNow = (url: string): Record<string, unknown> => {
   try {
     const loaded = require(isBuiltin(url) ? url : fileURLToPath(url))
-    const namespace = isNamespace(loaded) ? loaded : { ...loaded, default: loaded }
+    const namespace = types.isModuleNamespaceObject(loaded)
+      ? loaded
+      : { ...loaded, default: loaded }
     modules.set(url, namespace)
     return namespace
   } catch (cause) {
@@ -54,9 +63,6 @@ const loadNow = (url: string): Record<string, unknown> => {
     throw new UnpicklingError(`cannot import ${url}: ${messageOf(cause)}${advice}`, { cause })
   }
 }
-
-const isNamespace = (value: unknown): value is Record<string, unknown> =>
-  Object.prototype.toString.call(value) === '[object Module]'
 
 const refer = (fn: AnyFunction): Reference => {
   const known = references.get(fn)

@@ -5,18 +5,33 @@
  */
 import { type Encoded, encode } from './codec/index.js'
 import { OSError, TimeoutError } from './errors.js'
+import { LargeMessage } from './large-message.js'
 import { native } from './native.js'
 import { checked, errorOf, LARGE, NOT_YET } from './native-status.js'
-import { copyOf, isPlain, messageOf, shareSendScratch } from './objects.js'
+import {
+  copyOf,
+  isPlain,
+  messageOf,
+  type Received,
+  shareSendScratch,
+  takeBytesInto,
+} from './objects.js'
 import { endEarly, FOREVER, milliseconds, type WaitOptions } from './waiting.js'
 import { READABLE, Watcher, WRITABLE } from './watcher.js'
 
-/** What to make of a message that the engine has received: `code` as `connectionReceive` gives it. */
-type Take<T> = (code: number, handle: number) => T
+/** What to make of a message that was received. */
+type Take<T> = (message: Received) => T
 
-interface Receiver {
+/** What is wanted of the next message. */
+export interface Wanted {
+  /** The most bytes it may have. */
   readonly maximum: number
-  settle(code: number): void
+  /** Whether it is to be received as the parts of an object. */
+  readonly asObject: boolean
+}
+
+interface Receiver extends Wanted {
+  settle(message: Received): void
   fail(error: unknown): void
 }
 
@@ -47,6 +62,8 @@ export class MessageStream {
   readonly #fd: number
   readonly #receivers: Receiver[] = []
   readonly #pollers: Receiver[] = []
+  /** A large message of which a part has come. */
+  #large: LargeMessage | undefined
   readonly #senders: Sender[] = []
   #watcher: Watcher | undefined
   /** Why nothing can be sent any more: a message was cut off in the middle. */
@@ -84,61 +101,69 @@ export class MessageStream {
   }
 
   /** Receives a message, blocking. Receivers that wait already are served first. */
-  receiveSync<T>(maximum: number, timeout: number, take: Take<T>): T {
+  receiveSync<T>(wanted: Wanted, timeout: number, take: Take<T>): T {
     const left = clock(timeout)
     while (this.#receivers.length > 0) {
-      const code = native.connectionReceive(this.#handle, this.#receivers[0]!.maximum, left())
+      const code = this.#next(this.#receivers[0]!, left)
       if (code === NOT_YET) throw new TimeoutError()
       this.#serve(this.#receivers.shift()!, code)
     }
-    return this.#take(native.connectionReceive(this.#handle, maximum, left()), take)
+    const code = this.#next(wanted, left)
+    if (code === NOT_YET) throw new TimeoutError()
+    return take(this.#received(code))
   }
 
   /** Calls one of the two when the next message, or the end, has come: no Promise in between. */
-  expect(settle: (code: number, handle: number) => void, fail: (error: unknown) => void): void {
-    const handle = this.#handle
-    const receiver = {
-      maximum: Number.MAX_SAFE_INTEGER,
-      settle: (code: number) => settle(code, handle),
-      fail,
-    }
-    this.#wait(this.#receivers, {}, receiver)
+  expect(
+    wanted: Wanted,
+    settle: (message: Received) => void,
+    fail: (error: unknown) => void,
+  ): void {
+    this.#wait(this.#receivers, {}, { ...wanted, settle, fail })
   }
 
   /** Serves the first of those who wait, blocking. */
   serveSync(): void {
     const first = this.#receivers[0]
     if (first === undefined) return
-    const code = native.connectionReceive(this.#handle, first.maximum, FOREVER)
+    const code = this.#next(first, () => FOREVER)
     this.#receivers.shift()
     this.#serve(first, code)
     this.#want()
   }
 
   /**
-   * Receives a message straight into `target`, blocking. {@link LARGE} when that is not possible, and it
-   * has to be received first and copied then.
+   * Receives a message of bytes into `target`, blocking; what does not fit is returned whole. A large
+   * one goes straight there.
    */
-  receiveIntoSync(target: Uint8Array, timeout: number): number {
-    if (this.#receivers.length > 0) return LARGE
-    return native.connectionReceiveInto(this.#handle, target, timeout)
+  receiveIntoSync(target: Uint8Array, timeout: number): number | Buffer {
+    const left = clock(timeout)
+    const wanted = { maximum: Number.MAX_SAFE_INTEGER, asObject: false }
+    const take = (message: Received): number | Buffer => takeBytesInto(message, target)
+    if (this.#receivers.length > 0 || this.#large) return this.receiveSync(wanted, left(), take)
+    const code = native.connectionReceive(this.#handle, wanted.maximum, left())
+    if (code === NOT_YET) throw new TimeoutError()
+    const length = code === LARGE ? native.announcedLength(this.#handle) : 0
+    if (code !== LARGE) return take(this.#received(code))
+    if (length > target.length) return this.receiveSync(wanted, left(), take)
+    const place = target.subarray(0, length)
+    const filled = checked(native.connectionFill(this.#handle, place, 0, left()), 'recv')
+    if (filled === length) return length
+    this.#large = LargeMessage.begun(place, filled)
+    throw new TimeoutError()
   }
 
   /** Receives a message. */
-  async receive<T>(maximum: number, options: WaitOptions, take: Take<T>): Promise<Awaited<T>> {
+  async receive<T>(wanted: Wanted, options: WaitOptions, take: Take<T>): Promise<Awaited<T>> {
     options.signal?.throwIfAborted()
     if (this.#receivers.length === 0) {
-      const code = native.connectionReceive(this.#handle, maximum, 0)
-      if (code !== NOT_YET) return await this.#take(code, take)
+      const code = this.#next(wanted, () => 0)
+      if (code !== NOT_YET) return await take(this.#received(code))
     }
     if (milliseconds(options.timeout) === 0) throw new TimeoutError()
     return await new Promise<T>((resolve, reject) => {
-      const handle = this.#handle
-      this.#wait(this.#receivers, options, {
-        maximum,
-        settle: (code) => resolve(take(code, handle)),
-        fail: reject,
-      })
+      const settle = (message: Received): void => resolve(take(message))
+      this.#wait(this.#receivers, options, { ...wanted, settle, fail: reject })
     })
   }
 
@@ -148,7 +173,8 @@ export class MessageStream {
     if (this.pollSync(0)) return true
     if (milliseconds(options.timeout) === 0) return false
     return await new Promise<boolean>((resolve, reject) => {
-      const poller = { maximum: 0, settle: () => resolve(true), fail: reject }
+      const settle = (): void => resolve(true)
+      const poller = { maximum: 0, asObject: false, settle, fail: reject }
       this.#wait(this.#pollers, options, poller, () => resolve(false))
     })
   }
@@ -213,19 +239,32 @@ export class MessageStream {
     if (left > 0) await this.#queue(restOf(bytes, left), [], begun, options)
   }
 
-  #take<T>(code: number, take: Take<T>): T {
-    if (code === NOT_YET) throw new TimeoutError()
+  /** The next message, if it comes in time: its length, {@link LARGE}, or a status. */
+  #next({ maximum, asObject }: Wanted, left: () => number): number {
+    const code = native.connectionReceive(this.#handle, maximum, left())
+    if (code !== LARGE) return code
+    try {
+      this.#large ??= new LargeMessage(native.announcedLength(this.#handle), asObject)
+      const status = this.#large.fill(this.#handle, left)
+      return status === 0 ? LARGE : status
+    } catch (error) {
+      // No memory can hold it, so what follows it is out of reach.
+      if (!(error instanceof RangeError)) throw error
+      return native.connectionReceive(this.#handle, 0, 0)
+    }
+  }
+
+  /** What `#next` has got, taken out of here; throws what it has failed with. */
+  #received(code: number): Received {
     if (code < 0 && code !== LARGE) throw errorOf(code, 'recv')
-    return take(code, this.#handle)
+    const large = code === LARGE ? this.#large : undefined
+    this.#large = undefined
+    return { length: code, large, handle: this.#handle }
   }
 
   #serve(receiver: Receiver, code: number): void {
-    if (code < 0 && code !== LARGE) {
-      receiver.fail(errorOf(code, 'recv'))
-      return
-    }
     try {
-      receiver.settle(code)
+      receiver.settle(this.#received(code))
     } catch (error) {
       receiver.fail(error)
     }
@@ -235,7 +274,7 @@ export class MessageStream {
   #wait(
     line: Receiver[],
     options: WaitOptions,
-    { maximum, settle, fail }: Receiver,
+    { maximum, asObject, settle, fail }: Receiver,
     onTimeout?: () => unknown,
   ): void {
     const leave = (): void => {
@@ -253,9 +292,10 @@ export class MessageStream {
     )
     const entry: Receiver = {
       maximum,
-      settle(code) {
+      asObject,
+      settle(message) {
         stop()
-        settle(code)
+        settle(message)
       },
       fail(error) {
         stop()
@@ -279,12 +319,13 @@ export class MessageStream {
     if (events & WRITABLE) this.#flush(0)
     if (events & READABLE) {
       while (this.#receivers.length > 0) {
-        const code = native.connectionReceive(this.#handle, this.#receivers[0]!.maximum, 0)
+        const code = this.#next(this.#receivers[0]!, () => 0)
         if (code === NOT_YET) break
         this.#serve(this.#receivers.shift()!, code)
       }
       if (this.#receivers.length === 0 && this.#pollers.length > 0 && this.pollSync(0)) {
-        for (const poller of this.#pollers.splice(0)) poller.settle(0)
+        const nothing = { length: 0, large: undefined, handle: this.#handle }
+        for (const poller of this.#pollers.splice(0)) poller.settle(nothing)
       }
     }
     this.#want()

@@ -5,8 +5,8 @@
 import { decode, type Encoded, HEADROOM, modulesOf } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import { importModules } from './functions.js'
+import { type FrameParts, type LargeMessage, partsOf, wellFormed } from './large-message.js'
 import { native } from './native.js'
-import { LARGE } from './native-status.js'
 
 /** An object message, ready to be sent in parts. */
 export interface ObjectMessage {
@@ -65,37 +65,35 @@ interface Arrived {
   readonly descriptors: number[] | null
 }
 
+/** The first byte of a message that is a graph and nothing else. */
 const PLAIN = 1
-const EXTENDED = 2
 
-/** Where a message in the receive scratch begins to be an object. */
+/** The object of a message in the receive scratch. */
 const arrivedSmall = (length: number, takeDescriptors: () => number[]): Arrived => {
   const bytes = receiveScratch
   if (length > 0 && bytes[0] === PLAIN) {
     return { bytes, start: 1, end: length, buffers: null, descriptors: null }
   }
-  const [start, end, count, ...ranges] = wellFormed(() => native.parseFrame(length))
-  const buffers: ArrayBuffer[] = []
-  for (let i = 0; i < ranges.length; i += 2) {
-    buffers.push(bytes.slice(ranges[i], ranges[i + 1]).buffer)
-  }
-  return {
-    bytes,
-    start: start!,
-    end: end!,
-    buffers,
-    descriptors: complete(takeDescriptors(), count!),
-  }
+  const message = bytes.subarray(0, length)
+  return arrivedFrame(
+    partsOf(
+      message,
+      wellFormed(() => native.parseFrame(length)),
+    ),
+    takeDescriptors,
+  )
 }
 
-const arrivedLarge = (
-  [graph, count, ...buffers]: [ArrayBuffer, number, ...ArrayBuffer[]],
+const arrivedFrame = (
+  { graph, buffers, descriptors }: FrameParts,
   takeDescriptors: () => number[],
-): Arrived => {
-  const bytes = new Uint8Array(graph)
-  const descriptors = complete(takeDescriptors(), count)
-  return { bytes, start: 0, end: bytes.length, buffers, descriptors }
-}
+): Arrived => ({
+  bytes: graph,
+  start: 0,
+  end: graph.length,
+  buffers,
+  descriptors: complete(takeDescriptors(), descriptors),
+})
 
 /** A peer that announces descriptors and sends none is caught here; what came too many is closed. */
 const complete = (descriptors: number[], announced: number): number[] => {
@@ -104,14 +102,6 @@ const complete = (descriptors: number[], announced: number): number[] => {
   throw new UnpicklingError(
     `the message announces ${announced} descriptors and ${descriptors.length} came`,
   )
-}
-
-const wellFormed = <T>(parse: () => T): T => {
-  try {
-    return parse()
-  } catch (cause) {
-    throw new UnpicklingError(`not an object's message: ${(cause as Error).message}`, { cause })
-  }
 }
 
 /** Rebuilds an object; descriptors that were not taken up by then are closed. */
@@ -127,25 +117,36 @@ const rebuild = (
   }
 }
 
-const arrived = (code: number, handle: number): Arrived => {
+const arrived = ({ length, large, handle }: Received): Arrived => {
   const takeDescriptors = (): number[] => native.takeDescriptors(handle)
-  if (code !== LARGE) return arrivedSmall(code, takeDescriptors)
-  return arrivedLarge(wellFormed(() => native.takeLargeFrame(handle)) as never, takeDescriptors)
+  return large
+    ? arrivedFrame(large.toFrame(), takeDescriptors)
+    : arrivedSmall(length, takeDescriptors)
 }
 
-/** The object of the message just received on a connection. Imports nothing that is not loaded yet. */
-export const takeObjectSync = (code: number, handle: number, trusted: boolean): unknown =>
-  rebuild(arrived(code, handle), trusted)
+/** A message just received: in the receive scratch, or in memory of its own. */
+export interface Received {
+  readonly length: number
+  readonly large: LargeMessage | undefined
+  readonly handle: number
+}
+
+/** The object of a message. Modules that are not loaded yet are loaded at once. */
+export const takeObjectSync = (message: Received, trusted: boolean): unknown =>
+  rebuild(arrived(message), trusted)
 
 /** The same; modules that the object needs are imported first, and then a Promise is returned. */
-export const takeObject = (code: number, handle: number, trusted: boolean): unknown => {
-  const message = arrived(code, handle)
-  return trusted ? rebuildWithModules(message) : rebuild(message, false)
+export const takeObject = (message: Received, trusted: boolean): unknown => {
+  const object = arrived(message)
+  return trusted ? rebuildWithModules(object) : rebuild(object, false)
 }
 
 /** The object in a file in memory, which is closed. */
-export const takeObjectFromFile = async (fd: number, descriptors: number[]): Promise<unknown> =>
-  rebuildWithModules(arrivedLarge(native.mapFrameFile(fd) as never, () => descriptors))
+export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<unknown> => {
+  const [graph, descriptors, ...buffers] = native.mapFrameFile(fd)
+  const parts = { graph: new Uint8Array(graph), buffers, descriptors }
+  return rebuildWithModules(arrivedFrame(parts, () => sent))
+}
 
 const rebuildWithModules = (message: Arrived): unknown => {
   const missing = importModules(modulesOf(message.bytes, message.start, message.end))
@@ -155,35 +156,23 @@ const rebuildWithModules = (message: Arrived): unknown => {
   return missing.then(() => rebuild({ ...kept, start: 0, end: kept.bytes.length }, true))
 }
 
-/** The bytes of the message just received on a connection, in memory of their own. */
-export const takeBytes = (code: number, handle: number): Buffer => {
+/** The bytes of a message, in memory of their own. */
+export const takeBytes = ({ length, large, handle }: Received): Buffer => {
   dropDescriptors(handle)
-  if (code === LARGE) return Buffer.from(native.takeLarge(handle))
-  return Buffer.from(receiveScratch.slice(0, code).buffer)
+  return large ? large.toBytes() : Buffer.from(receiveScratch.slice(0, length).buffer)
 }
 
-/**
- * Copies the message just received into `target`; what does not fit is returned.
- */
-export const takeBytesInto = (
-  code: number,
-  handle: number,
-  target: Uint8Array,
-): number | Buffer => {
+/** Copies the bytes of a message into `target`; what does not fit is returned. */
+export const takeBytesInto = (message: Received, target: Uint8Array): number | Buffer => {
+  const { length, large, handle } = message
   dropDescriptors(handle)
-  const large = code === LARGE ? native.takeLarge(handle) : undefined
-  const bytes = large ? new Uint8Array(large) : receiveScratch.subarray(0, code)
-  const { length } = bytes
-  if (length > target.length) return Buffer.from(large ?? bytes.slice().buffer)
+  const bytes = large ? large.toBytes() : receiveScratch.subarray(0, length)
+  if (bytes.length > target.length) return large ? (bytes as Buffer) : Buffer.from(bytes)
   target.set(bytes)
-  if (large) native.detachBuffer(large)
-  return length
+  return bytes.length
 }
 
 /** Descriptors that came beside plain bytes belong to nobody. */
 const dropDescriptors = (handle: number): void => {
   for (const fd of native.takeDescriptors(handle)) native.closeDescriptor(fd)
 }
-
-/** @internal The first byte of an object's message, for tests of hostile ones. */
-export const frameKinds = { PLAIN, EXTENDED } as const

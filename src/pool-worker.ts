@@ -11,9 +11,11 @@ import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
 import type { Process } from './process.js'
 
 provideReference(poolWorkerMain, {
-  module: new URL('./pool.js', import.meta.url).href,
-  path: ['poolWorkerMain'],
+  module: new URL('./pool.cjs', import.meta.url).href,
+  path: ['default', 'poolWorkerMain'],
 })
+
+const ANSWER = { maximum: Number.MAX_SAFE_INTEGER, asObject: true }
 
 /** What the pool wants to know of a worker. */
 export interface PoolWorkerEvents {
@@ -91,7 +93,8 @@ export class PoolWorker {
 
   #expectAnswer(): void {
     this.connection.stream.expect(
-      (code, handle) => this.#take(() => takeObject(code, handle, true)),
+      ANSWER,
+      (message) => this.#take(() => takeObject(message, true)),
       () => this.#ended(),
     )
   }

@@ -3,7 +3,7 @@
  * that a subclass's own fields are all that they have.
  * @module
  */
-import { randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { AuthenticationString } from './authentication-string.js'
 import type { Child } from './children.js'
 import { AssertionError, ValueError } from './errors.js'
@@ -15,7 +15,8 @@ import type { Process } from './process.js'
 export interface State {
   name: string
   daemon: boolean
-  authkey: AuthenticationString
+  /** Null in the main process until somebody asks: making one loads `node:crypto`. */
+  authkey: AuthenticationString | null
   readonly identity: readonly number[]
   readonly parentPid: number | null
   target: ((...args: any[]) => unknown) | null
@@ -98,5 +99,14 @@ export const setBootstrapping = (now: boolean): void => {
   bootstrapping = now
 }
 
+/** The key of a process object, made when first asked for in the main process. */
+export const authkeyOf = (state: State): AuthenticationString => {
+  state.authkey ??= newAuthkey()
+  return state.authkey
+}
+
 /** A key nobody can guess. */
-export const newAuthkey = (): AuthenticationString => new AuthenticationString(randomBytes(32))
+const newAuthkey = (): AuthenticationString => {
+  const crypto = createRequire(import.meta.url)('node:crypto') as typeof import('node:crypto')
+  return new AuthenticationString(crypto.randomBytes(32))
+}

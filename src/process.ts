@@ -16,11 +16,11 @@ import {
 } from './errors.js'
 import {
   anyStateOf,
+  authkeyOf,
   become,
   claim,
   currentProcess,
   isBootstrapping,
-  newAuthkey,
   type State,
   setState,
   stateOf,
@@ -113,7 +113,7 @@ export class Process<Args extends unknown[] = any[]> {
     setState(this, {
       name: name ?? `${new.target.name}-${identity.join(':')}`,
       daemon: daemon === null ? creator.daemon : checkedDaemon(daemon),
-      authkey: creator.authkey,
+      authkey: authkeyOf(creator),
       identity,
       parentPid: process.pid,
       target: target as State['target'],
@@ -280,7 +280,7 @@ export class Process<Args extends unknown[] = any[]> {
 
   /** The key it shares with its parent and children; bytes may be assigned. */
   get authkey(): AuthenticationString {
-    return stateOf(this).authkey
+    return authkeyOf(stateOf(this))
   }
 
   set authkey(authkey: Uint8Array) {
@@ -380,7 +380,7 @@ const main: Process = Object.create(MainProcess.prototype)
 setState(main, {
   name: 'MainProcess',
   daemon: false,
-  authkey: newAuthkey(),
+  authkey: null,
   identity: [],
   parentPid: null,
 })

@@ -2,12 +2,12 @@
  * How objects travel, and descriptors with them. Mirrors `multiprocessing.reduction`.
  * @module
  */
-import { Server, Socket } from 'node:net'
-import { registerReducer } from './codec/index.js'
+import { deferReducers, registerReducer } from './codec/index.js'
 import type { Connection } from './connection.js'
 import { RuntimeError, ValueError } from './errors.js'
 import { native } from './native.js'
 import { checked, errorOf, NOT_YET } from './native-status.js'
+import { registerNetReducers } from './net-reducers.js'
 import { wait, waitSync } from './wait.js'
 import { show, type WaitOptions } from './waiting.js'
 
@@ -152,16 +152,6 @@ export class DupFd {
 
 const collected = new FinalizationRegistry((fd: number) => native.closeDescriptor(fd))
 
-/** Makes an object around a descriptor that came in, and closes the descriptor it came as. */
-const around = <T>(fd: number, make: (fd: number) => T): T => {
-  try {
-    return make(fd)
-  } catch (error) {
-    native.closeDescriptor(fd)
-    throw error
-  }
-}
-
 registerReducer(DupFd, {
   name: 'reduction.DupFd',
   trustedOnly: false,
@@ -176,29 +166,4 @@ registerReducer(DupFd, {
   },
 })
 
-interface WithDescriptor {
-  _handle?: { fd?: number } | null
-}
-
-/** The descriptor under one of Node's own handles. */
-const descriptorUnder = (object: object, what: string): number => {
-  const fd = (object as WithDescriptor)._handle?.fd
-  if (fd === undefined || fd < 0)
-    throw new ValueError(`${what} is not open, and has no descriptor to send`)
-  return fd
-}
-
-registerReducer(Socket, {
-  name: 'net.Socket',
-  trustedOnly: false,
-  reduce: (socket, context) => context.handle(descriptorUnder(socket, 'the socket')),
-  rebuild: (index, context) => around(context.handle(index as number), (fd) => new Socket({ fd })),
-})
-
-registerReducer(Server, {
-  name: 'net.Server',
-  trustedOnly: false,
-  reduce: (server, context) => context.handle(descriptorUnder(server, 'the server')),
-  rebuild: (index, context) =>
-    around(context.handle(index as number), (fd) => new Server().listen({ fd })),
-})
+deferReducers(registerNetReducers)

@@ -9,7 +9,7 @@ import { native } from './native.js'
 import { checked, systemError } from './native-status.js'
 import { messageOf } from './objects.js'
 import { Process } from './process.js'
-import { currentProcess, type State, stateOf } from './process-state.js'
+import { authkeyOf, currentProcess, type State, stateOf } from './process-state.js'
 import { show } from './waiting.js'
 
 /** What a child has to know before it imports anything. */
@@ -88,17 +88,18 @@ export const inheritedOptions = (execArgv: readonly string[]): string[] => {
 export const getCommandLine = (sent: number): string[] => [
   getExecutable(),
   ...inheritedOptions(process.execArgv),
-  fileURLToPath(new URL('./spawn-main.js', import.meta.url)),
+  fileURLToPath(new URL('./spawn-main.cjs', import.meta.url)),
   CHILD_FLAG,
   String(sent),
 ]
 
 /** What a child is told about itself. */
 export const getPreparationData = (process_: Process, startMethod: string | null): Preparation => {
-  const { name, authkey, daemon, identity } = stateOf(process_)
+  const state = stateOf(process_)
+  const { name, daemon, identity } = state
   return {
     name,
-    authkey: new Uint8Array(authkey),
+    authkey: new Uint8Array(authkeyOf(state)),
     daemon,
     identity,
     parentPid: process.pid,

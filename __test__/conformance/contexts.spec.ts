@@ -51,7 +51,7 @@ row('TestStartMethod.test_freeze_support_dont_set_context', (t) => {
 
 row('TestStartMethod.test_context_check_module_types', (t, { context }) => {
   const numbers = [1, 2, 3] as unknown as string[]
-  const refused = { instanceOf: TypeError, message: /list of strings/ }
+  const refused = { instanceOf: TypeError, message: /array of strings/ }
   t.throws(() => context.setForkserverPreload(numbers), refused)
   t.throws(() => mp.setForkserverPreload(numbers), refused)
 })

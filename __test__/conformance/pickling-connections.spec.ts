@@ -2,15 +2,24 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import * as mp from 'node-multiprocessing'
 import type { Connection } from 'node-multiprocessing/connection'
+import { DupFd } from 'node-multiprocessing/reduction'
 import { useReceivedEnds } from '../fixtures/conformance/connection.js'
-import { families, handOutAccepted, shoutAtAddresses } from '../fixtures/conformance/sockets.js'
+import {
+  families,
+  handOutAccepted,
+  rawForms,
+  shoutAtAddresses,
+} from '../fixtures/conformance/sockets.js'
 import { nothingIsLeftBehind, rowInBothForms } from '../helpers/row.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 nothingIsLeftBehind()
 
-const textOf = async (descriptor: number): Promise<string> => {
-  const socket = new Socket({ fd: descriptor, readable: true, writable: true })
+const textOf = async (received: Socket | DupFd): Promise<string> => {
+  const socket =
+    received instanceof Socket
+      ? received
+      : new Socket({ fd: received.detach(), readable: true, writable: true })
   let text = ''
   socket.setEncoding('utf8').on('data', (part: string) => {
     text += part
@@ -45,10 +54,14 @@ rowInBothForms('_TestPicklingConnections.test_pickling', async (t, { calls }) =>
   }
   await send(remote, null)
 
-  const message = 'This connection uses a normal socket'
-  await send(remote, [await recv(listener), message])
-  const handle: { detach(): number } = await recv(listener)
-  t.is(await textOf(handle.detach()), message.toUpperCase())
+  for (const rawForm of rawForms) {
+    const message = `This connection uses a normal socket, sent as ${rawForm}`
+    await send(remote, [await recv(listener), message])
+    const received: unknown = await recv(listener)
+    if (rawForm === 'socket') t.true(received instanceof Socket)
+    else t.true(received instanceof DupFd)
+    t.is(await textOf(received as Socket | DupFd), message.toUpperCase())
+  }
 
   await send(listener, null)
   remote.close()

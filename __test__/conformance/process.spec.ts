@@ -26,7 +26,6 @@ row('_TestProcess.test_current', (t) => {
 })
 
 rowInBothForms('_TestProcess.test_args_argument', async (t, { calls }) => {
-  const [reader, writer] = mp.Pipe({ duplex: false })
   const kinds: ((...args: unknown[]) => Iterable<unknown>)[] = [
     (...args) => args,
     (...args) => new Set(args),
@@ -36,19 +35,20 @@ rowInBothForms('_TestProcess.test_args_argument', async (t, { calls }) => {
   ]
   for (const argument of [1, 'str', [1]]) {
     for (const kind of kinds) {
+      const [reader, writer] = mp.Pipe({ duplex: false })
       const p = new mp.Process({
         target: child.sendArgument,
         args: kind(writer, argument),
         daemon: true,
       })
       p.start()
+      writer.close()
       t.deepEqual(await calls.recv(reader), argument)
       await calls.join(p)
       t.is(p.exitcode, 0)
+      reader.close()
     }
   }
-  reader.close()
-  writer.close()
 })
 
 row('_TestProcess.test_daemon_argument', async (t) => {
@@ -57,15 +57,15 @@ row('_TestProcess.test_daemon_argument', async (t) => {
   t.true(new mp.Process({ target, daemon: true }).daemon)
   t.false(new mp.Process({ target, daemon: false }).daemon)
 
-  const [reader, writer] = mp.Pipe({ duplex: false })
   for (const daemon of [true, false]) {
+    const [reader, writer] = mp.Pipe({ duplex: false })
     const p = new mp.Process({ target: child.sendDaemonFlags, args: [writer], daemon })
     p.start()
+    writer.close()
     t.deepEqual(await reader.recv(), [daemon, daemon])
     await p.join()
+    reader.close()
   }
-  reader.close()
-  writer.close()
 })
 
 rowInBothForms('_TestProcess.test_parent_process_attributes', async (t, { calls }) => {
@@ -75,12 +75,12 @@ rowInBothForms('_TestProcess.test_parent_process_attributes', async (t, { calls 
   const [reader, writer] = mp.Pipe({ duplex: false })
   const p = new mp.Process({ target: child.sendParent, args: [writer] })
   p.start()
+  writer.close()
   await calls.join(p)
   const { pid, name } = mp.currentProcess()
   t.is(pid, process.pid)
   t.deepEqual(await calls.recv(reader), [pid, pid, name, false])
   reader.close()
-  writer.close()
 })
 
 rowInBothForms('_TestProcess.test_parent_process', async (t, { calls }) => {
@@ -120,6 +120,7 @@ rowInBothForms('_TestProcess.test_process', async (t, { calls }) => {
   t.is(p.pid, null)
 
   p.start()
+  writer.close()
   t.is(p.exitcode, null)
   t.true(p.isAlive())
   t.true(mp.activeChildren().includes(p))
@@ -137,20 +138,19 @@ rowInBothForms('_TestProcess.test_process', async (t, { calls }) => {
   t.false(p.isAlive())
   t.false(mp.activeChildren().includes(p))
   reader.close()
-  writer.close()
 })
 
 row('_TestProcess.test_process_mainthread_native_id', async (t) => {
   const [reader, writer] = mp.Pipe({ duplex: false })
   const p = new mp.Process({ target: child.sendThreadId, args: [writer] })
   p.start()
+  writer.close()
   const [pid, threadId] = (await reader.recv()) as [number, number]
   await p.join()
   t.is(p.pid, pid)
   t.true(Number.isInteger(threadId) && threadId > 0)
   t.not(threadId, child.threadId())
   reader.close()
-  writer.close()
 })
 
 /** Starts a child that sleeps, ends it by `kill` and returns its exit code. */
@@ -331,13 +331,15 @@ rowInBothForms('_TestProcess.test_child_fd_inflation', async (t, { calls }) => {
     return new mp.Process({ target: child.sendDescriptorCount, args })
   })
   for (const p of children) p.start()
+  resultWriter.close()
+  gateReader.close()
   const counts: number[] = []
   for (const _ of children) counts.push(await calls.recv(results))
   gate.close()
   for (const p of children) await calls.join(p)
   t.is(new Set(counts).size, 1, `counts: ${counts}`)
   t.deepEqual(new Set(children.map((p) => p.exitcode)), new Set([0]))
-  for (const connection of [results, resultWriter, gateReader]) connection.close()
+  results.close()
 })
 
 rowInBothForms('_TestProcess.test_wait_for_threads', async (t, { calls }) => {

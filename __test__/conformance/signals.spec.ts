@@ -26,6 +26,7 @@ rowInBothForms('_TestPollEintr.test_poll_eintr', async (t, { calls }) => {
   const p = new mp.Process({ target: waitForRelease, args: [gate] })
   killer.start()
   p.start()
+  for (const connection of [start, gate, opener]) connection.close()
   await calls.send(starter, 'go')
   await calls.join(p)
   await calls.join(killer)
@@ -33,7 +34,7 @@ rowInBothForms('_TestPollEintr.test_poll_eintr', async (t, { calls }) => {
   t.is(signals.count, 1)
   t.is(p.exitcode, 0)
   t.is(killer.exitcode, 0)
-  for (const connection of [start, starter, gate, opener]) connection.close()
+  starter.close()
 })
 
 rowInBothForms('TestIgnoreEINTR.test_ignore', async (t, { calls }) => {
@@ -52,7 +53,7 @@ rowInBothForms('TestIgnoreEINTR.test_ignore', async (t, { calls }) => {
   t.is(await calls.recv(connection), 1234)
   await untilAsleep(pid)
   process.kill(pid, 'SIGUSR1')
-  t.deepEqual(await calls.recvBytes(connection), Buffer.alloc(blockingSize, 'x'))
+  t.true(Buffer.alloc(blockingSize, 'x').equals(await calls.recvBytes(connection)))
   t.is(await calls.recv(connection), 2)
   await calls.join(p)
   t.is(p.exitcode, 0)

@@ -74,7 +74,6 @@ row('TestNoForkBomb.test_noforkbomb', async (t, { method }) => {
 })
 
 rowInBothForms('TestCloseFds.test_closefd', async (t, { calls, method }) => {
-  const [reader, writer] = mp.Pipe()
   // No new child has descriptors as high as these two: one made by Node, one by this package.
   const low = openEveryDescriptorBelow(200)
   const server = createServer().listen(0, '127.0.0.1')
@@ -85,19 +84,20 @@ rowInBothForms('TestCloseFds.test_closefd', async (t, { calls, method }) => {
 
   for (const descriptor of [socket, duplicate]) {
     t.true(descriptor >= 200)
+    const [reader, writer] = mp.Pipe()
     const p = new mp.Process({ target: sendStateOfDescriptor, args: [writer, descriptor] })
     p.start()
+    writer.close()
     const outcome: unknown = await calls.recv(reader)
     await calls.join(p)
     if (method === 'fork') t.is(outcome, null)
     else t.like(outcome, { code: 'EBADF' })
+    reader.close()
   }
 
   closeSync(duplicate)
   server.close()
   await once(server, 'close')
-  reader.close()
-  writer.close()
 })
 
 rowInBothForms('TestStdinBadfiledescriptor.test_pool_in_process', async (t, { calls }) => {
@@ -119,7 +119,7 @@ row('_TestSpawnedSysPath.test_child_sys_path', async (t, { method }) => {
     return path
   }
   for (const name of ['modules', 'elsewhere']) mkdirSync(joinPath(folder, name))
-  place('modules/only-by-node-path.js', "module.exports = 'by NODE_PATH'\n")
+  place('modules/only-by-node-path.json', '"by NODE_PATH"')
   place('answer.mjs', "export const answer = 'by the loader'\n")
   place(
     'hooks.mjs',

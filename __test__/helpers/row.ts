@@ -45,13 +45,14 @@ const withoutChildrenLeft = async (
   run: () => Promise<void> | void,
 ): Promise<void> => {
   const before = resourcesOf()
+  let children: readonly number[] = []
   try {
     await run()
   } finally {
-    const { children } = resourcesSince(before)
+    children = resourcesSince(before).children
     killAll(children)
-    t.deepEqual(children, [], 'every child has ended and has been reaped')
   }
+  t.deepEqual(children, [], 'every child has ended and has been reaped')
 }
 
 const register = <G extends Given>(title: string, given: G, run: Run<G>): void => {

@@ -1,31 +1,30 @@
 import { readFile } from 'node:fs/promises'
 import { tableFromIPC } from 'apache-arrow'
 import { FlightsFormatError } from './errors.js'
-import { HOURS_PER_DAY, type HourlyDelays } from './hourly-delays.js'
+
+export const HOURS_PER_DAY = 24
 
 /**
- * What the demo needs of the file, which has one row for each flight and no other columns but the
- * distance flown:
+ * What the demo needs of the file, which has a row for each flight. The package does not describe
+ * its columns; this is what the numbers show, and how the demo reads them:
  *
- * - `delay`, Int16: minutes from the scheduled to the actual arrival. A negative delay is a flight
- *   that arrived early.
- * - `time`, Float32: the local time at which the flight really departed, in hours after midnight,
- *   6.5 being half past six.
+ * - `delay`, Int16: whole numbers, taken for minutes; below 0 is early. From -58 to 180, and 180 is
+ *   so frequent that it seems to be a ceiling: nobody knows how much later these flights were.
+ * - `time`, Float32: multiples of 1/60 below 24, so hours and minutes on the clock. That of early
+ *   flights is nearly always a multiple of five minutes, as in timetables, and that of late ones
+ *   only half of the time, and the hours after midnight have hardly any but late flights. So it
+ *   seems to be when the flight really left, not when it should have.
  *
- * The data set's makers left out cancelled flights and flights without an arrival. Both columns
- * may hold nulls nevertheless, as far as the schema goes.
+ * The schema permits missing values, but there are none.
  */
 export interface FlightColumns {
-  /** Delays in minutes, `null` where missing. */
+  /** Delays in minutes. */
   delay: Iterable<number | null>
-  /** Departure times in hours after midnight, `null` where missing. */
+  /** Times in hours after midnight. */
   time: Iterable<number | null>
 }
 
-/**
- * The sample of 200,000 flights inside the package `vega-datasets`. The file does not say so itself,
- * but its makers drew it from all U.S. domestic flights of January to March 2001.
- */
+/** The flights inside the package `vega-datasets`. */
 export function flightsFile(): URL {
   // The package exports its module only; the data lies beside it.
   return new URL('../data/flights-200k.arrow', import.meta.resolve('vega-datasets'))
@@ -50,46 +49,29 @@ export async function readFlights(file: URL): Promise<FlightColumns> {
 }
 
 /**
- * Sorts the delays by hour of departure. A flight without a delay or without a time cannot be
- * counted anywhere; it is left out, and `skipped` says how many were.
+ * Sorts the delays by hour.
  *
  * @param columns  delays in minutes and times in hours, equally long
- * @returns the delays of all 24 hours, in the order of the file within each hour
- * @throws {FlightsFormatError} when the columns differ in length, a time is not of this day or a
- *   delay is not a whole number of minutes that an Int16 holds
+ * @returns the delays of each of the 24 hours, in the order of the file
+ * @throws {FlightsFormatError} when the columns differ in length, a value is missing, a time is not
+ *   of the day or a delay is not a whole number that an Int16 holds
  */
-export function groupByHour(columns: FlightColumns): HourlyDelays {
-  const groups: number[][] = Array.from({ length: HOURS_PER_DAY }, () => [])
-  const times = columns.time[Symbol.iterator]()
-  let row = 0
-  let skipped = 0
-  for (const delay of columns.delay) {
-    const { value: time, done } = times.next()
-    if (done) throw new FlightsFormatError(`there are more delays than times (${row})`)
-    if (isMissing(delay) || isMissing(time)) {
-      skipped++
-    } else {
-      checkRow(row, delay, time)
-      groups[Math.floor(time)]!.push(delay)
+export function groupByHour(columns: FlightColumns): Int16Array[] {
+  const delays = [...columns.delay]
+  const times = [...columns.time]
+  if (delays.length !== times.length) {
+    throw new FlightsFormatError(`there are ${delays.length} delays but ${times.length} times`)
+  }
+  const hours: number[][] = Array.from({ length: HOURS_PER_DAY }, () => [])
+  for (const [row, delay] of delays.entries()) {
+    const time = times[row]!
+    if (time === null || !(time >= 0 && time < HOURS_PER_DAY)) {
+      throw new FlightsFormatError(`row ${row}: the time ${time} is not from 0 to 24 hours`)
     }
-    row++
+    if (delay === null || delay !== (delay << 16) >> 16) {
+      throw new FlightsFormatError(`row ${row}: the delay ${delay} is not a 16-bit whole number`)
+    }
+    hours[Math.floor(time)]!.push(delay)
   }
-  if (!times.next().done) throw new FlightsFormatError(`there are more times than delays (${row})`)
-
-  const offsets = new Int32Array(HOURS_PER_DAY + 1)
-  for (const [hour, group] of groups.entries()) offsets[hour + 1] = offsets[hour]! + group.length
-  return { delays: Int16Array.from(groups.flat()), offsets, skipped }
-}
-
-function isMissing(value: number | null): value is null {
-  return value === null || Number.isNaN(value)
-}
-
-function checkRow(row: number, delay: number, time: number): void {
-  if (!(time >= 0 && time < HOURS_PER_DAY)) {
-    throw new FlightsFormatError(`row ${row}: the time ${time} is not from 0 to 24 hours`)
-  }
-  if (delay !== (delay << 16) >> 16) {
-    throw new FlightsFormatError(`row ${row}: the delay ${delay} is not a 16-bit whole number`)
-  }
+  return hours.map((hour) => Int16Array.from(hour))
 }

@@ -1,4 +1,4 @@
-/** A whole number with a comma between thousands: 200,000. */
+/** A whole number with a comma between thousands: 12,345. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }

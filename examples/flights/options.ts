@@ -8,10 +8,9 @@ const MOST_RESAMPLES = 1_000_000
 
 export const USAGE = `usage: main.js [--resamples N] [--output FILE]
 
-  --resamples N   bootstrap resamples of each hour, ${FEWEST_RESAMPLES} to ${MOST_RESAMPLES}; default 10000
+  --resamples N   bootstrap resamples of each hour, ${FEWEST_RESAMPLES} to ${MOST_RESAMPLES}; default 5000
   --output FILE   where to write the plot; default examples/flights/output/delays.svg
-  --help          this text
-`
+  --help          this text`
 
 /** What the command line says. */
 export interface Options {
@@ -44,7 +43,7 @@ function parse(args: string[]) {
     return parseArgs({
       args,
       options: {
-        resamples: { type: 'string', default: '10000' },
+        resamples: { type: 'string', default: '5000' },
         output: { type: 'string' },
         help: { type: 'boolean', default: false },
       },

@@ -1,11 +1,9 @@
 import { SingleBar } from 'cli-progress'
 
-/** Shows how much of the work is done. */
-export interface Progress {
-  /** One more block is done. */
-  advance(): void
-  /** Stops showing; the terminal is as it was. */
-  stop(): void
+/** Shows how much of the work is done, until it is disposed of. */
+export interface Progress extends Disposable {
+  /** So many more blocks are done. */
+  advance(blocks: number): void
 }
 
 /**
@@ -34,17 +32,21 @@ function bar(label: string, total: number, stream: NodeJS.WriteStream): Progress
     stream,
   })
   single.start(total, 0)
-  return { advance: () => single.increment(), stop: () => single.stop() }
+  return {
+    advance: (blocks) => single.increment(blocks),
+    [Symbol.dispose]: () => single.stop(),
+  }
 }
 
 function quarters(label: string, total: number, stream: NodeJS.WritableStream): Progress {
   let done = 0
   return {
-    advance() {
+    advance(blocks) {
       const before = Math.floor((done * 4) / total)
-      const now = Math.floor((++done * 4) / total)
+      done += blocks
+      const now = Math.floor((done * 4) / total)
       if (now > before) stream.write(`${label}: ${now * 25} %\n`)
     },
-    stop() {},
+    [Symbol.dispose]() {},
   }
 }

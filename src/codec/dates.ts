@@ -32,6 +32,8 @@ export class DateNumbers {
     for (let probe = 0; probe < MAXIMUM_PROBES; probe++) {
       const entry = table[place]!
       if (entry === 0) {
+        // Places that were full when it came may be free since the table grew.
+        if (this.#crowded?.has(date)) return this.#crowded.get(date)!
         dates[this.count++] = date
         table[place] = this.count
         return -1
@@ -52,8 +54,6 @@ export class DateNumbers {
   }
 
   #grow(): void {
-    // Places change with the size, and a place may now be free where none was: only a Map of all that
-    // found none keeps answering right, so those stay there and the others are put in anew.
     const table = new Int32Array(this.#table.length * 2)
     const mask = table.length - 1
     for (let number = 0; number < this.count; number++) {

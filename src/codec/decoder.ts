@@ -33,6 +33,7 @@ let announceable = 0
 /** Whether the message refers back to objects; they are only numbered if it does. */
 let tracked = false
 let objects: unknown[] = []
+let dates: Date[] = []
 let shapes: Shape[] = []
 let shapeCount = 0
 let references: unknown[] | null = null
@@ -157,6 +158,8 @@ const read = (): unknown => {
       return readFloat64()
     case f.SHAPE_NEW:
       return readObject(newShape())
+    case f.DATE:
+      return readDate()
     default:
       return readers[tag]!()
   }
@@ -488,7 +491,13 @@ const readSet = (): Set<unknown> => {
 
 const readDate = (): Date => {
   const date = new Date(readFloat64())
-  track(date)
+  if (tracked) dates.push(date)
+  return date
+}
+
+const readDateAgain = (): Date => {
+  const date = dates[readCount()]
+  if (date === undefined) throw malformed('it refers to a Date that it does not hold')
   return date
 }
 
@@ -713,7 +722,11 @@ const readInstance = (): object => {
       throw malformed('an instance of what cannot be a base class')
     }
     // Within, the object may refer to itself: it keeps its identity and only changes its prototype.
-    object = read() as object
+    if (tag === f.DATE) {
+      position++
+      object = new Date(readFloat64())
+      track(object)
+    } else object = read() as object
     Object.setPrototypeOf(object, prototype)
     if (tag !== f.ERROR) readRecordInto(object)
   }
@@ -824,7 +837,7 @@ const specific: readonly (readonly [number, () => unknown])[] = [
   [f.REDUCED, readReduced],
   [f.MAP, readMap],
   [f.SET, readSet],
-  [f.DATE, readDate],
+  [f.DATE_AGAIN, readDateAgain],
   [f.REGEXP, readRegExp],
   [f.BOXED, readBoxed],
   [f.ERROR, readError],
@@ -892,6 +905,7 @@ const forget = (): void => {
   if (shapes.length > 64) shapes = []
   if (tracked) {
     objects = []
+    dates = []
     tracked = false
   }
   stringCount = 0
@@ -919,6 +933,7 @@ const aside = <T>(run: () => T): T => {
     announceable,
     tracked,
     objects,
+    dates,
     shapes,
     shapeCount,
     references,
@@ -934,18 +949,30 @@ const aside = <T>(run: () => T): T => {
   }
   tracked = false
   objects = []
+  dates = []
   shapes = []
   forget()
   active = false
   try {
     return run()
   } finally {
-    ;({ bytes, position, end, depth, announceable, tracked, objects } = outer)
+    ;({ bytes, position, end, depth, announceable, tracked, objects, dates } = outer)
     ;({ stringCount, windowStart, windowEnd, windowText } = outer)
     ;({ shapes, shapeCount, references, modules, buffers, buffersTaken, handles, trusted } = outer)
     active = true
   }
 }
+
+// Apart from `decode`, which would otherwise pay for what these functions capture.
+const decodeAside = (
+  source: Uint8Array,
+  start: number,
+  stop: number,
+  options: DecodeOptions,
+): unknown => aside(() => decode(source, start, stop, options))
+
+const modulesOfAside = (source: Uint8Array, start: number, stop: number): readonly string[] =>
+  aside(() => modulesOf(source, start, stop))
 
 const asUnpicklingError = (error: unknown): UnpicklingError => {
   if (error instanceof UnpicklingError) return error
@@ -971,7 +998,7 @@ export function decode(
   stop: number,
   options: DecodeOptions,
 ): unknown {
-  if (active) return aside(() => decode(source, start, stop, options))
+  if (active) return decodeAside(source, start, stop, options)
   active = true
   try {
     begin(source, start, stop)
@@ -1004,7 +1031,7 @@ export function decode(
  */
 export function modulesOf(source: Uint8Array, start: number, stop: number): readonly string[] {
   if (start < stop && source[start] === f.HEADER) return NO_MODULES
-  if (active) return aside(() => modulesOf(source, start, stop))
+  if (active) return modulesOfAside(source, start, stop)
   active = true
   try {
     begin(source, start, stop)

@@ -9,10 +9,11 @@
 import { types } from 'node:util'
 import { PicklingError } from '../errors.js'
 import { BUFFER_CLASS, ERROR_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
+import { DateNumbers } from './dates.js'
 import * as f from './format.js'
 import * as k from './kinds.js'
 import { findCulprit } from './path.js'
-import { type EncodeContext, functionTransport } from './reducers.js'
+import { type AnyFunction, type EncodeContext, functionTransport } from './reducers.js'
 import { Refusal } from './refusal.js'
 import { extend, NO_SHAPE, prepareShape, type ShapeNode, shapeRoot } from './shapes.js'
 import {
@@ -57,7 +58,7 @@ const PATIENCE = 32
 /** A scratch above this is not kept in patience. */
 const HUGE_SCRATCH = 64 * 1024 * 1024
 /** Up to this many objects are told apart by looking at each, beyond it by a Set. */
-const SCANNED = 32
+const SCANNED = 24
 /** Arrays of at least this many numbers are packed. */
 const PACKED_MINIMUM = 16
 /** Arrays of strings up to this long are packed; their lengths then take a byte each. */
@@ -89,9 +90,13 @@ let root: ShapeNode = shapeRoot()
 const scanned: unknown[] = new Array(SCANNED).fill(null)
 let seen: unknown[] = scanned
 let seenCount = 0
-let seenSet = new Set<unknown>()
+const NONE_SEEN = new Set<unknown>()
+let seenSet = NONE_SEEN
 /** The objects' numbers, in the place of `seenSet` once an object was met again. */
 let numbers: Map<unknown, number> | null = null
+let dates = new DateNumbers()
+/** Whether Object.prototype has enumerable keys, which are then no object's own. */
+let inheritsKeys = false
 let references: Map<unknown, { number: number; module: string }> | null = null
 let modules: string[] | null = null
 let buffers: Uint8Array[] | null = null
@@ -308,7 +313,7 @@ const writeRarePrimitive = (value: unknown): void => {
   else if (typeof value === 'symbol') writeSymbol(value)
   else {
     bytes[position++] = f.REFERENCE
-    writeReference(value as Function, value)
+    writeReference(value as AnyFunction, value)
   }
 }
 
@@ -322,8 +327,20 @@ const identify = (value: unknown): number => {
   return -1
 }
 
+const leaveScan = (): void => {
+  if ((flags & f.HAS_BACK_REFERENCES) !== 0) {
+    numbers = new Map()
+    for (let i = 0; i < SCANNED; i++) numbers.set(seen[i], i)
+    return
+  }
+  // A new one: clearing an old one is slower than leaving it to the collector.
+  seenSet = new Set()
+  for (let i = 0; i < SCANNED; i++) seenSet.add(seen[i])
+}
+
 const identifyBySet = (value: unknown): number => {
   const count = seenCount
+  if (count === SCANNED && numbers === null) leaveScan()
   if (numbers !== null) {
     const known = numbers.get(value)
     if (known !== undefined) return known
@@ -331,7 +348,6 @@ const identifyBySet = (value: unknown): number => {
     seenCount = count + 1
     return -1
   }
-  if (count === SCANNED) for (let i = 0; i < SCANNED; i++) seenSet.add(seen[i])
   // One look-up where asking first would take two: most graphs are trees.
   seenSet.add(value)
   if (seenSet.size > count) {
@@ -359,17 +375,21 @@ const writeBackReference = (number: number, value: object): void => {
 }
 
 const writeObject = (value: object): void => {
+  const prototype = getPrototypeOf(value)
+  if (prototype === Date.prototype) {
+    writeDate(value as Date)
+    return
+  }
   const known = identify(value)
   if (known >= 0) {
     writeBackReference(known, value)
     return
   }
   if (++depth > f.MAXIMUM_DEPTH) throw tooDeep()
-  const prototype = getPrototypeOf(value)
   if (prototype === Object.prototype) writeRecord(value as Record<string, unknown>)
   else if (prototype === Array.prototype) {
     if (Array.isArray(value)) writeArray(value)
-    else writeRecord(value as Record<string, unknown>)
+    else writeOwnRecord(value as Record<string, unknown>)
   } else if (prototype === null) {
     if (types.isModuleNamespaceObject(value)) {
       throw new Refusal(value, 'a module namespace cannot be sent')
@@ -380,12 +400,44 @@ const writeObject = (value: object): void => {
   depth--
 }
 
+const writeDate = (date: Date): void => {
+  const time = getTime.call(date)
+  const known = dates.identify(date, time)
+  if (known >= 0) {
+    flags |= f.HAS_BACK_REFERENCES
+    bytes[position++] = f.DATE_AGAIN
+    writeCount(known)
+    return
+  }
+  writeTime(time)
+}
+
+const writeTime = (time: number): void => {
+  bytes[position] = f.DATE
+  view.setFloat64(position + 1, time, true)
+  position += 9
+}
+
 const TOO_DEEP = Symbol('too deep')
 
 const tooDeep = (): Refusal =>
   new Refusal(TOO_DEEP, `objects are nested deeper than ${f.MAXIMUM_DEPTH} levels`)
 
+/** Writes a plain object. */
 const writeRecord = (value: Record<string, unknown>): void => {
+  if (inheritsKeys) {
+    writeOwnRecord(value)
+    return
+  }
+  let node = root
+  for (const key in value) {
+    node = node.lastKey === key ? node.lastChild : extend(node, key)
+  }
+  writeShaped(value, node)
+}
+
+/** Writes an object whose prototypes may have enumerable keys. */
+const writeOwnRecord = (value: Record<string, unknown>): void => {
   let node = root
   for (const key in value) {
     if (!hasOwn.call(value, key)) {
@@ -394,6 +446,10 @@ const writeRecord = (value: Record<string, unknown>): void => {
     }
     node = node.lastKey === key ? node.lastChild : extend(node, key)
   }
+  writeShaped(value, node)
+}
+
+const writeShaped = (value: Record<string, unknown>, node: ShapeNode): void => {
   if (node === NO_SHAPE) {
     writeDictionary(value, Object.keys(value))
     return
@@ -606,9 +662,7 @@ const writePackedIntegers = (array: number[], least: number, most: number): void
 const writeKind = (kind: k.Kind, value: object): void => {
   switch (kind.code) {
     case k.DATE_KIND:
-      bytes[position] = f.DATE
-      view.setFloat64(position + 1, getTime.call(value), true)
-      position += 9
+      writeTime(getTime.call(value))
       return
     case k.MAP_KIND:
       writeMap(value as Map<unknown, unknown>)
@@ -633,7 +687,7 @@ const writeKind = (kind: k.Kind, value: object): void => {
 const writeRareKind = (kind: k.Kind, value: object): void => {
   switch (kind.code) {
     case k.PLAIN:
-      writeRecord(value as Record<string, unknown>)
+      writeOwnRecord(value as Record<string, unknown>)
       return
     case k.ARRAY_KIND:
       writeArray(value as unknown[])
@@ -876,15 +930,15 @@ const writeError = (error: Error, number: number, nameIt: boolean): void => {
   if (parts & f.ERROR_FIELDS) writeFields(fields)
 }
 
-const className = (value: object): unknown => (value.constructor as Function | undefined)?.name
+const className = (value: object): unknown => (value.constructor as AnyFunction | undefined)?.name
 
 const writeFields = (value: Record<string, unknown>): void => {
   reserve(0)
-  writeRecord(value)
+  writeOwnRecord(value)
 }
 
 /** The class of an instance: the constructor that its prototype belongs to. */
-const classOf = (value: object): Function => {
+const classOf = (value: object): AnyFunction => {
   const prototype = getPrototypeOf(value)!
   const constructor: unknown = prototype.constructor
   if (typeof constructor !== 'function' || constructor.prototype !== prototype) {
@@ -916,7 +970,7 @@ const writeInstance = (value: Record<string, unknown>, base: k.Kind): void => {
   }
   if (base.code === k.PLAIN) {
     reserve(0)
-    writeRecord(value)
+    writeOwnRecord(value)
     return
   }
   reserve(0)
@@ -941,13 +995,13 @@ const remember = (value: object, make: () => unknown): unknown => {
   return made
 }
 
-const writeCall = (value: object, reduce: Function): void => {
+const writeCall = (value: object, reduce: AnyFunction): void => {
   const result = remember(value, () => reduce.call(value))
   if (!Array.isArray(result) || typeof result[0] !== 'function' || !Array.isArray(result[1])) {
     throw new Refusal(value, 'its Symbol.for("mp.reduce") method must return [function, arguments]')
   }
   bytes[position++] = f.CALL
-  writeReference(result[0] as Function, value)
+  writeReference(result[0] as AnyFunction, value)
   writeState(value, result[1])
 }
 
@@ -983,7 +1037,7 @@ const reasonOf = (error: unknown): string => {
 }
 
 /** Writes where the function is found and returns the module's URL. */
-const writeReference = (fn: Function, culprit: unknown): string => {
+const writeReference = (fn: AnyFunction, culprit: unknown): string => {
   const known = references?.get(fn)
   if (known !== undefined) {
     writeCount(known.number)
@@ -1025,6 +1079,8 @@ const writeModules = (list: readonly string[]): void => {
 }
 
 const write = (value: unknown): void => {
+  inheritsKeys = false
+  for (const _ in Object.prototype) inheritsKeys = true
   for (;;) {
     position = f.HEADROOM + 1
     writeValue(value)
@@ -1054,8 +1110,9 @@ const nextMessage = (): number => {
 }
 
 const forgetObjects = (): void => {
-  if (seenCount > SCANNED) seenSet.clear()
+  seenSet = NONE_SEEN
   numbers = null
+  dates.clear()
   const count = Math.min(seenCount, SCANNED)
   for (let i = 0; i < count; i++) seen[i] = null
   seenCount = 0
@@ -1148,6 +1205,7 @@ const encodeAside = (value: unknown, label: string): Encoded => {
     seenCount,
     seenSet,
     numbers,
+    dates,
     references,
     modules,
     buffers,
@@ -1162,6 +1220,7 @@ const encodeAside = (value: unknown, label: string): Encoded => {
   seenCount = 0
   seenSet = new Set()
   numbers = null
+  dates = new DateNumbers()
   forgetMessage()
   message = nextMessage()
   const result: Encoded = { ...encoded }
@@ -1173,7 +1232,7 @@ const encodeAside = (value: unknown, label: string): Encoded => {
     throw explain(error, value, label)
   } finally {
     ;({ bytes, view, limit, position, flags, depth, message, shapeCount, root } = outer)
-    ;({ seen, seenCount, seenSet, numbers, references, modules, buffers, handles } = outer)
+    ;({ seen, seenCount, seenSet, numbers, dates, references, modules, buffers, handles } = outer)
     ;({ reduced, reducing, partial, sharedBuffers } = outer)
   }
 }

@@ -6,7 +6,9 @@ export { type DecodeOptions, decode, modulesOf } from './decoder.js'
 export { type Encoded, encode, limits, scratchBytes } from './encoder.js'
 export { HEADROOM, MAXIMUM_DEPTH, OUT_OF_BAND_THRESHOLD } from './format.js'
 export {
+  type AnyFunction,
   type DecodeContext,
+  deferReducers,
   type EncodeContext,
   type FunctionTransport,
   functionTransport,

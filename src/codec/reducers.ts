@@ -43,6 +43,9 @@ export interface Reference {
   path: readonly string[]
 }
 
+// The signature does not matter here: classes, arrow functions and generators all travel alike.
+export type AnyFunction = Function
+
 /** How functions and classes travel. */
 export interface FunctionTransport {
   /**
@@ -50,7 +53,7 @@ export interface FunctionTransport {
    *
    * @throws Error, with the reason, when it cannot be sent.
    */
-  refer(fn: Function): Reference
+  refer(fn: AnyFunction): Reference
   /**
    * Finds it again, synchronously.
    *
@@ -73,12 +76,12 @@ export const onRegister: (() => void)[] = []
  *
  * Registering a class again replaces its reducer.
  *
- * @param constructor - The class. Plain objects and arrays never go through a reducer.
+ * @param constructor - The class. Plain objects, arrays and Dates never go through a reducer.
  * @param reducer - How to take apart and rebuild.
- * @throws ValueError when the name belongs to another class already, or for Object, Array and Function.
+ * @throws ValueError when the name belongs to another class already, or for Object, Array, Date and
+ *   Function.
  */
 export function registerReducer<T extends object>(
-  // biome-ignore lint/suspicious/noExplicitAny: any class, whatever its constructor takes
   constructor: abstract new (...args: any) => T,
   reducer: Reducer<T>,
 ): void {
@@ -86,6 +89,7 @@ export function registerReducer<T extends object>(
   if (
     prototype === Object.prototype ||
     prototype === Array.prototype ||
+    prototype === Date.prototype ||
     prototype === Function.prototype
   ) {
     throw new ValueError(`${constructor.name} cannot have a reducer`)
@@ -101,8 +105,26 @@ export function registerReducer<T extends object>(
   for (const listener of onRegister) listener()
 }
 
+let deferred: (() => void)[] = []
+
+/** Registers reducers only when one is missing for the first time: their classes cost time to load. */
+export const deferReducers = (register: () => void): void => {
+  deferred.push(register)
+}
+
+/** Registers what was deferred; whether there was anything. */
+const registerDeferred = (): boolean => {
+  const registering = deferred
+  deferred = []
+  for (const register of registering) register()
+  return registering.length > 0
+}
+
 /** The reducer for objects with this prototype, the nearest up the chain. */
-export const reducerOf = (prototype: object): AnyReducer | undefined => {
+export const reducerOf = (prototype: object): AnyReducer | undefined =>
+  nearest(prototype) ?? (registerDeferred() ? nearest(prototype) : undefined)
+
+const nearest = (prototype: object): AnyReducer | undefined => {
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
     const reducer = byPrototype.get(at)
     if (reducer !== undefined) return reducer
@@ -111,7 +133,8 @@ export const reducerOf = (prototype: object): AnyReducer | undefined => {
 }
 
 /** The reducer with this name. */
-export const reducerNamed = (name: string): AnyReducer | undefined => byName.get(name)?.reducer
+export const reducerNamed = (name: string): AnyReducer | undefined =>
+  (byName.get(name) ?? (registerDeferred() ? byName.get(name) : undefined))?.reducer
 
 const withoutTransport: FunctionTransport = {
   refer: () => {

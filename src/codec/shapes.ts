@@ -138,6 +138,11 @@ export const prepareShape = (node: ShapeNode): void => {
   spent += words.byteLength + keys.length * 8
 }
 
+/** After this many objects of a shape a function made for it pays for itself. */
+const USES_BEFORE_FUNCTION = 24
+// Making a function costs tens of microseconds: who invents shapes must not get one for each.
+let functionsLeft = 4096
+
 /** A key list as the decoder knows it. */
 export interface Shape {
   readonly keys: readonly string[]
@@ -207,22 +212,17 @@ export const shapeOf = (bytes: Uint8Array, start: number, length: number, hash: 
   return shape
 }
 
-/** After this many objects of a shape a builder pays for itself. */
-const USES_BEFORE_BUILDER = 24
-// Making a function costs tens of microseconds: a peer that invents shapes must not get one for each.
-let buildersLeft = 4096
-
-/** Counts a use of the shape; makes its builder when it is due. */
+/** Counts a use of the shape while its builder is missing; makes the builder when it is due. */
 export const countUse = (shape: Shape, read: () => unknown): void => {
-  if (++shape.uses !== USES_BEFORE_BUILDER || buildersLeft === 0) return
+  if (++shape.uses !== USES_BEFORE_FUNCTION || functionsLeft === 0) return
   // In a literal this key would set the prototype.
   if (shape.keys.includes('__proto__')) return
-  buildersLeft--
+  functionsLeft--
   const fields = shape.keys.map((key) => `${JSON.stringify(key)}: read()`)
   try {
     shape.build = new Function('read', `return () => ({ ${fields.join(', ')} })`)(read)
   } catch {
     // The process forbids making code from strings; objects are then filled field by field.
-    buildersLeft = 0
+    functionsLeft = 0
   }
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use mp_connection::{Connection, Received};
 use mp_os::descriptor;
-use mp_os::region::Region;
-use mp_wire::frame::{self, Frame, FrameWriter};
+use mp_os::mapping::{self, Mapping};
+use mp_wire::frame::{self, Frame, FrameHeader, FrameWriter};
 use mp_wire::framing;
-use napi::bindgen_prelude::{Array, Buffer, Object, Uint8Array, Unknown};
+use napi::bindgen_prelude::{Array, Buffer, Either, Uint8Array};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
@@ -40,8 +40,8 @@ thread_local! {
 
 struct Entry {
     connection: Connection,
-    /// The message last received that was too large for the scratch.
-    large: Option<Region>,
+    /// The length of the large message that was announced last.
+    announced: u64,
 }
 
 impl Scratch {
@@ -90,7 +90,7 @@ pub fn open_connection(fd: i32) -> f64 {
         CONNECTIONS.with_borrow_mut(|table| {
             table.insert(Entry {
                 connection,
-                large: None,
+                announced: 0,
             })
         })
     }))
@@ -185,8 +185,8 @@ pub fn connection_receive(handle: u32, maximum: f64, timeout: f64) -> f64 {
         };
         match received {
             Ok(Received::Small(length)) => length as f64,
-            Ok(Received::Large) => {
-                entry.large = entry.connection.take_large();
+            Ok(Received::Large(length)) => {
+                entry.announced = length;
                 status::LARGE
             }
             Err(error) => status::receive(&error),
@@ -194,34 +194,45 @@ pub fn connection_receive(handle: u32, maximum: f64, timeout: f64) -> f64 {
     })
 }
 
-/// Receives a message straight into an array, blocking: its length; -3 when it does not fit or has come
-/// in part already, and `connectionReceive` must be called; or a status.
+/// The length of the large message that `connectionReceive` announced.
 #[napi]
-pub fn connection_receive_into(handle: u32, mut target: Uint8Array, timeout: f64) -> f64 {
+pub fn announced_length(handle: u32) -> f64 {
+    on(handle, |entry| entry.announced as f64)
+}
+
+/// Takes the next bytes of a large message into an array, from `filled` on, until it is full or the
+/// time is over. Returns how much of it is filled then, or a status.
+#[napi]
+pub fn connection_fill(handle: u32, mut target: Uint8Array, filled: f64, timeout: f64) -> f64 {
     // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
     let target = unsafe { target.as_mut() };
+    if filled == 0.0 {
+        mapping::about_to_fill(target);
+    }
     on(handle, |entry| {
-        match entry.connection.receive_into(target, deadline(timeout)) {
-            Ok(Some(length)) => length as f64,
-            Ok(None) => status::LARGE,
+        match entry
+            .connection
+            .fill(target, filled as usize, deadline(timeout))
+        {
+            Ok(filled) => filled as f64,
             Err(error) => status::receive(&error),
         }
     })
 }
 
-/// The large message just received, as an `ArrayBuffer` of its own.
-#[napi(ts_return_type = "ArrayBuffer")]
-pub fn take_large<'env>(env: &'env Env, handle: u32) -> Result<Unknown<'env>> {
-    let region = Arc::new(large(handle)?);
-    external::array_buffer(env, &region, 0, region.len())
-}
-
-/// The parts of the large message just received, which is an object's frame:
-/// `[graph, number of descriptors, ...buffers]`, each a part of the message in place.
-#[napi(ts_return_type = "[ArrayBuffer, number, ...ArrayBuffer[]]")]
-pub fn take_large_frame<'env>(env: &'env Env, handle: u32) -> Result<Array<'env>> {
-    let region = Arc::new(large(handle)?);
-    frame_parts(env, &region)
+/// How the first bytes of a large message go on, which is an object's frame of `total` bytes: the number
+/// of bytes that must be known to say more, or, once they are, `[graph start, graph end, number of
+/// descriptors, buffer start, buffer end, ...]`.
+#[napi]
+pub fn lay_out_frame(prefix: &[u8], total: f64) -> Result<Either<f64, Vec<f64>>> {
+    if let FrameHeader::Extended { buffers, .. } = Frame::parse_header(prefix).map_err(reason)? {
+        let known = frame::EXTENDED_HEADER + buffers as usize * frame::TABLE_ENTRY;
+        if prefix.len() < known {
+            return Ok(Either::A(known as f64));
+        }
+    }
+    let frame = Frame::lay_out(prefix, total as u64).map_err(reason)?;
+    Ok(Either::B(numbers(&frame)))
 }
 
 /// The parts of a frame in the receive scratch: `[graph start, graph end, number of descriptors,
@@ -233,26 +244,17 @@ pub fn parse_frame(length: u32) -> Result<Vec<f64>> {
     let bytes = scratch
         .get(..length as usize)
         .ok_or_else(|| Error::from_reason("too long"))?;
-    let frame = parse(bytes)?;
-    let number = |value: usize| value as f64;
-    let mut parts = vec![
-        number(frame.graph.start),
-        number(frame.graph.end),
-        f64::from(frame.descriptors),
-    ];
-    for buffer in &frame.buffers {
-        parts.extend([number(buffer.start), number(buffer.end)]);
-    }
-    Ok(parts)
+    Ok(numbers(&parse(bytes)?))
 }
 
-/// The parts of a frame held in a file in memory, as `takeLargeFrame` gives them; closes the file.
+/// The parts of a frame held in a file in memory, which is closed:
+/// `[graph, number of descriptors, ...buffers]`, each a part of the file in place.
 #[napi(ts_return_type = "[ArrayBuffer, number, ...ArrayBuffer[]]")]
 pub fn map_frame_file<'env>(env: &'env Env, fd: i32) -> Result<Array<'env>> {
-    let region = descriptor::adopt(fd)
+    let mapping = descriptor::adopt(fd)
         .and_then(|file| mp_os::memory_file::map(file.as_fd()))
         .map_err(|error| Error::from_reason(error.to_string()))?;
-    frame_parts(env, &Arc::new(region))
+    frame_parts(env, &Arc::new(mapping))
 }
 
 /// Everything of an object's message but its graph and buffers, which the caller puts between:
@@ -327,18 +329,27 @@ fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
     CONNECTIONS.with_borrow_mut(|table| table.get_mut(handle).map_or(status::NO_HANDLE, action))
 }
 
-fn large(handle: u32) -> Result<Region> {
-    CONNECTIONS
-        .with_borrow_mut(|table| table.get_mut(handle).and_then(|entry| entry.large.take()))
-        .ok_or_else(|| Error::from_reason("no large message was received"))
+fn numbers(frame: &Frame) -> Vec<f64> {
+    let ranges = frame
+        .buffers
+        .iter()
+        .flat_map(|range| [range.start as f64, range.end as f64]);
+    [
+        frame.graph.start as f64,
+        frame.graph.end as f64,
+        frame.descriptors.into(),
+    ]
+    .into_iter()
+    .chain(ranges)
+    .collect()
 }
 
-fn frame_parts<'env>(env: &'env Env, region: &Arc<Region>) -> Result<Array<'env>> {
-    let frame = parse(region.as_slice())?;
+fn frame_parts<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> Result<Array<'env>> {
+    let frame = parse(mapping.as_slice())?;
     let count = u32::try_from(frame.buffers.len()).map_err(reason)?;
     let mut parts = env.create_array(2 + count)?;
     let part = |range: &std::ops::Range<usize>| {
-        external::array_buffer(env, region, range.start, range.len())
+        external::array_buffer(env, mapping, range.start, range.len())
     };
     parts.set(0, part(&frame.graph)?)?;
     parts.set(1, frame.descriptors)?;
@@ -354,10 +365,4 @@ fn parse(bytes: &[u8]) -> Result<Frame> {
 
 fn reason(error: impl std::fmt::Display) -> Error {
     Error::from_reason(error.to_string())
-}
-
-/// Lets the memory behind an `ArrayBuffer` go now; the buffer then has length 0.
-#[napi(ts_args_type = "buffer: ArrayBuffer")]
-pub fn detach_buffer(env: Env, buffer: Object<'_>) -> Result<()> {
-    external::detach(&env, &buffer)
 }

@@ -4,26 +4,26 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use mp_os::region::Region;
-use napi::bindgen_prelude::{FromNapiValue, Object, Unknown};
+use mp_os::mapping::Mapping;
+use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 
-/// An `ArrayBuffer` over a part of a region. The region lives until every buffer over it is collected
+/// An `ArrayBuffer` over a part of a mapping. The mapping lives until every buffer over it is collected
 /// or detached. Where external memory is forbidden (Electron), the bytes are copied.
 pub fn array_buffer<'env>(
     env: &'env Env,
-    region: &Arc<Region>,
+    mapping: &Arc<Mapping>,
     start: usize,
     length: usize,
 ) -> Result<Unknown<'env>> {
-    debug_assert!(start <= region.len() && length <= region.len() - start);
+    debug_assert!(start <= mapping.len() && length <= mapping.len() - start);
     let mut value = ptr::null_mut();
-    // SAFETY: start is within the region, so the pointer stays inside its mapping (or is dangling and
+    // SAFETY: start is within the mapping, so the pointer stays inside its mapping (or is dangling and
     // unused for an empty one).
-    let data = unsafe { region.as_ptr().add(start) }.cast::<c_void>();
-    let hint = Box::into_raw(Box::new(Arc::clone(region))).cast::<c_void>();
+    let data = unsafe { mapping.as_ptr().add(start) }.cast::<c_void>();
+    let hint = Box::into_raw(Box::new(Arc::clone(mapping))).cast::<c_void>();
     // SAFETY: `data` is valid for `length` bytes as long as the Arc behind `hint` lives, which is until
-    // `release` drops it. Two buffers over one region never overlap (a frame's parts are disjoint), so
+    // `release` drops it. Two buffers over one mapping never overlap (a frame's parts are disjoint), so
     // JavaScript sees each byte once.
     let status = unsafe {
         sys::napi_create_external_arraybuffer(
@@ -37,20 +37,13 @@ pub fn array_buffer<'env>(
     };
     if status == sys::Status::napi_no_external_buffers_allowed {
         // SAFETY: the call above did not take the hint over.
-        drop(unsafe { Box::from_raw(hint.cast::<Arc<Region>>()) });
-        value = copy(env, &region.as_slice()[start..start + length])?;
+        drop(unsafe { Box::from_raw(hint.cast::<Arc<Mapping>>()) });
+        value = copy(env, &mapping.as_slice()[start..start + length])?;
     } else {
         check_status!(status)?;
     }
     // SAFETY: the value was made in this environment just now.
     unsafe { Unknown::from_napi_value(env.raw(), value) }
-}
-
-/// Lets the memory behind an `ArrayBuffer` go now; the buffer then has length 0.
-pub fn detach(env: &Env, buffer: &Object<'_>) -> Result<()> {
-    use napi::bindgen_prelude::JsValue;
-    // SAFETY: the value is alive in this environment; anything but an ArrayBuffer is refused by status.
-    check_status!(unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.value().value) })
 }
 
 fn copy(env: &Env, bytes: &[u8]) -> Result<sys::napi_value> {
@@ -68,5 +61,5 @@ fn copy(env: &Env, bytes: &[u8]) -> Result<sys::napi_value> {
 
 unsafe extern "C" fn release(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
     // SAFETY: `hint` is the box made in `array_buffer`, and Node calls this once.
-    drop(unsafe { Box::from_raw(hint.cast::<Arc<Region>>()) });
+    drop(unsafe { Box::from_raw(hint.cast::<Arc<Mapping>>()) });
 }

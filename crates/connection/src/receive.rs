@@ -1,11 +1,13 @@
 //! Receiving: one message at a time, whole, however many pieces it comes in.
+//!
+//! A message that fits the caller's scratch buffer is received there. For a longer one the caller is
+//! told its length, makes room, and fills that in as many steps and parts as it likes.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use mp_os::descriptor::Kind;
 use mp_os::readiness::{self, Deadline, Interest};
-use mp_os::region::Region;
 use mp_os::socket;
 use mp_wire::framing::{self, LengthReader, Progress};
 
@@ -37,14 +39,18 @@ pub enum ReceiveError {
 pub enum Received {
     /// In the first so many bytes of the caller's scratch buffer.
     Small(usize),
-    /// In a region of its own: [`Connection::take_large`].
-    Large,
+    /// Still to come, so many bytes: [`Connection::fill`] takes them.
+    Large(u64),
 }
 
 /// What has come of the next message.
 pub(crate) struct Incoming {
     length: LengthReader,
-    payload: Payload,
+    /// The beginning of a small message, its first `filled` bytes.
+    part: Vec<u8>,
+    filled: usize,
+    /// How many bytes of a large message have been taken.
+    taken: u64,
     descriptors: Vec<OwnedFd>,
     broken: bool,
 }
@@ -53,27 +59,18 @@ impl Default for Incoming {
     fn default() -> Self {
         Self {
             length: any_length(),
-            payload: Payload::Nothing,
+            part: Vec::new(),
+            filled: 0,
+            taken: 0,
             descriptors: Vec::new(),
             broken: false,
         }
     }
 }
 
-#[derive(Default)]
-enum Payload {
-    /// The length has not come, or nothing after it.
-    #[default]
-    Nothing,
-    /// The beginning of a small message.
-    Part { bytes: Vec<u8>, filled: usize },
-    /// A large message or the beginning of one.
-    Large { region: Region, filled: usize },
-}
-
 impl Connection {
-    /// Receives a message if one can be had without waiting. Messages up to the size of `scratch`
-    /// come in it. Longer ones come in a region of their own.
+    /// Receives a message if one can be had without waiting. One that does not fit `scratch` is only
+    /// announced, and announced again until it has been filled in.
     ///
     /// # Errors
     /// [`ReceiveError`]; a message longer than `maximum` is a bad length.
@@ -82,16 +79,18 @@ impl Connection {
         scratch: &mut [u8],
         maximum: u64,
     ) -> Result<Received, ReceiveError> {
-        let length = self.receive_length(maximum)?;
-        let received = if length <= scratch.len() {
-            self.receive_small(&mut scratch[..length])?;
-            Received::Small(length)
-        } else {
-            self.receive_large(length)?;
-            Received::Large
-        };
-        self.incoming.length = any_length();
-        Ok(received)
+        let length = self.receive_length()?;
+        if length > maximum {
+            return Err(self.break_off());
+        }
+        match usize::try_from(length) {
+            Ok(size) if size <= scratch.len() => {
+                self.receive_small(&mut scratch[..size])?;
+                self.incoming.length = any_length();
+                Ok(Received::Small(size))
+            }
+            _ => Ok(Received::Large(length)),
+        }
     }
 
     /// Receives a message, waiting for it until the deadline, awake at first.
@@ -120,38 +119,41 @@ impl Connection {
         outcome
     }
 
-    /// Receives a message straight into `target`, waiting for it until the deadline. `None` means that
-    /// the next message does not fit, or has come in part already: [`Connection::receive`] has it.
+    /// Takes the next bytes of a large message, from `filled` on in `target`, until it is full or the
+    /// deadline passes. Returns how much of it is filled then. With the message's last byte the
+    /// connection is ready for the next.
     ///
     /// # Errors
-    /// As [`Connection::receive`].
-    pub fn receive_into(
+    /// As [`Connection::try_receive`], but for [`ReceiveError::NotYet`], which is no error here;
+    /// `EINVAL` when the message has fewer bytes left than `target` has room for.
+    pub fn fill(
         &mut self,
         target: &mut [u8],
+        mut filled: usize,
         deadline: Deadline,
-    ) -> Result<Option<usize>, ReceiveError> {
-        let length = self.wait_while_not_yet(deadline, |this| this.receive_length(u64::MAX))?;
-        if length > target.len() || !matches!(self.incoming.payload, Payload::Nothing) {
-            return Ok(None);
+    ) -> Result<usize, ReceiveError> {
+        let length = self.receive_length()?;
+        let room = target.len().saturating_sub(filled) as u64;
+        if room > length - self.incoming.taken || self.incoming.filled > 0 {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
         }
-        let mut filled = 0;
-        let outcome = self.wait_while_not_yet(deadline, |this| {
-            this.fill(&mut target[..length], &mut filled)
-        });
-        match outcome {
-            Err(ReceiveError::NotYet) => self.keep(&target[..length], filled)?,
-            Ok(()) => self.incoming.length = any_length(),
-            Err(_) => {}
+        let before = filled;
+        let outcome = loop {
+            match self.read_to_fill(target, &mut filled) {
+                Err(ReceiveError::NotYet) => match sleep(self.as_fd(), deadline) {
+                    None => {}
+                    Some(ReceiveError::NotYet) => break Ok(filled),
+                    Some(error) => break Err(error),
+                },
+                outcome => break outcome.map(|()| filled),
+            }
+        };
+        self.incoming.taken += (filled - before) as u64;
+        if self.incoming.taken == length {
+            self.incoming.taken = 0;
+            self.incoming.length = any_length();
         }
-        outcome.map(|()| Some(length))
-    }
-
-    /// The large message just received.
-    pub fn take_large(&mut self) -> Option<Region> {
-        match std::mem::take(&mut self.incoming.payload) {
-            Payload::Large { region, .. } => Some(region),
-            _ => None,
-        }
+        outcome
     }
 
     /// The descriptors that have come beside the messages received since this was last called.
@@ -159,30 +161,13 @@ impl Connection {
         std::mem::take(&mut self.incoming.descriptors)
     }
 
-    fn wait_while_not_yet<T>(
-        &mut self,
-        deadline: Deadline,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, ReceiveError>,
-    ) -> Result<T, ReceiveError> {
-        loop {
-            match attempt(self) {
-                Err(ReceiveError::NotYet) => {
-                    if let Some(end) = sleep(self.as_fd(), deadline) {
-                        return Err(end);
-                    }
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn receive_length(&mut self, maximum: u64) -> Result<usize, ReceiveError> {
+    fn receive_length(&mut self) -> Result<u64, ReceiveError> {
         if self.incoming.broken {
             return Err(ReceiveError::BadLength);
         }
-        let length = loop {
+        loop {
             let wanted = match self.incoming.length.progress() {
-                Ok(Progress::Length(length)) => break length,
+                Ok(Progress::Length(length)) => return Ok(length),
                 Ok(Progress::Wanted(wanted)) => wanted,
                 Err(_) => return Err(self.break_off()),
             };
@@ -198,10 +183,6 @@ impl Connection {
             if self.incoming.length.feed(&bytes[..count]).is_err() {
                 return Err(self.break_off());
             }
-        };
-        match usize::try_from(length) {
-            Ok(size) if length <= maximum => Ok(size),
-            _ => Err(self.break_off()),
         }
     }
 
@@ -211,81 +192,34 @@ impl Connection {
         ReceiveError::BadLength
     }
 
+    /// A small message goes straight to the caller's buffer if it is there as a whole, which is the
+    /// rule. Otherwise its beginning is kept here, as that buffer serves other connections too.
     fn receive_small(&mut self, scratch: &mut [u8]) -> Result<(), ReceiveError> {
-        if let Payload::Nothing = self.incoming.payload {
+        if self.incoming.part.is_empty() {
             let mut filled = 0;
-            let outcome = self.fill(scratch, &mut filled);
+            let outcome = self.read_to_fill(scratch, &mut filled);
             if let Err(ReceiveError::NotYet) = outcome
                 && filled > 0
             {
-                self.keep(scratch, filled)?;
+                self.incoming.part = scratch.to_vec();
+                self.incoming.filled = filled;
             }
             return outcome;
         }
-        self.resume()?;
-        match std::mem::take(&mut self.incoming.payload) {
-            Payload::Part { bytes, .. } => scratch.copy_from_slice(&bytes),
-            Payload::Large { region, .. } => scratch.copy_from_slice(region.as_slice()),
-            Payload::Nothing => {}
+        let mut part = std::mem::take(&mut self.incoming.part);
+        let mut filled = self.incoming.filled;
+        let outcome = self.read_to_fill(&mut part, &mut filled);
+        if outcome.is_ok() {
+            scratch.copy_from_slice(&part);
+            self.incoming.filled = 0;
+        } else {
+            self.incoming.part = part;
+            self.incoming.filled = filled;
         }
-        Ok(())
-    }
-
-    fn receive_large(&mut self, length: usize) -> Result<(), ReceiveError> {
-        match &self.incoming.payload {
-            Payload::Large { .. } => {}
-            Payload::Nothing => {
-                let region = self.region(length)?;
-                self.incoming.payload = Payload::Large { region, filled: 0 };
-            }
-            // Kept from a caller with a larger scratch buffer.
-            Payload::Part { .. } => {
-                let mut region = self.region(length)?;
-                if let Payload::Part { bytes, filled } = &self.incoming.payload {
-                    region.as_mut_slice()[..*filled].copy_from_slice(&bytes[..*filled]);
-                    self.incoming.payload = Payload::Large {
-                        region,
-                        filled: *filled,
-                    };
-                }
-            }
-        }
-        self.resume()
-    }
-
-    /// A length that no memory can hold breaks the connection like one that is not allowed.
-    fn region(&mut self, length: usize) -> Result<Region, ReceiveError> {
-        Region::new(length).map_err(|_| self.break_off())
-    }
-
-    /// Goes on with a message that has come in part.
-    fn resume(&mut self) -> Result<(), ReceiveError> {
-        let mut payload = std::mem::take(&mut self.incoming.payload);
-        let outcome = match &mut payload {
-            Payload::Nothing => Ok(()),
-            Payload::Part { bytes, filled } => self.fill(bytes, filled),
-            Payload::Large { region, filled } => self.fill(region.as_mut_slice(), filled),
-        };
-        self.incoming.payload = payload;
         outcome
     }
 
-    /// Keeps the beginning of a message whose buffer goes back to the caller.
-    fn keep(&mut self, target: &[u8], filled: usize) -> Result<(), ReceiveError> {
-        self.incoming.payload = if target.len() > (1 << 20) {
-            let mut region = self.region(target.len())?;
-            region.as_mut_slice()[..filled].copy_from_slice(&target[..filled]);
-            Payload::Large { region, filled }
-        } else {
-            Payload::Part {
-                bytes: target.to_vec(),
-                filled,
-            }
-        };
-        Ok(())
-    }
-
-    fn fill(&mut self, target: &mut [u8], filled: &mut usize) -> Result<(), ReceiveError> {
+    fn read_to_fill(&mut self, target: &mut [u8], filled: &mut usize) -> Result<(), ReceiveError> {
         while *filled < target.len() {
             match self.read_some(&mut target[*filled..]) {
                 Ok(0) => return Err(ReceiveError::EndInsideMessage),

@@ -42,7 +42,8 @@ impl Spin {
         }
         let start = Instant::now();
         while start.elapsed() < self.budget {
-            std::hint::spin_loop();
+            // The other side may have been put on this very processor: let it run.
+            std::thread::yield_now();
             if let Some(found) = look() {
                 self.adapt(start.elapsed());
                 return found;

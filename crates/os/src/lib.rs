@@ -4,8 +4,8 @@
 //! here knows that JavaScript exists.
 
 pub mod descriptor;
+pub mod mapping;
 pub mod memory_file;
 pub mod process;
 pub mod readiness;
-pub mod region;
 pub mod socket;

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::region::Region;
+use crate::mapping::Mapping;
 
 /// The kernel takes at most so many parts in one call (`IOV_MAX`).
 const PARTS: usize = 1024;
@@ -34,9 +34,9 @@ pub fn create(parts: &[&[u8]]) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// `ENOMEM` when the address space has no room, `EINVAL` for what is no file.
-pub fn map(file: BorrowedFd<'_>) -> io::Result<Region> {
+pub fn map(file: BorrowedFd<'_>) -> io::Result<Mapping> {
     let length = rustix::fs::fstat(file)?.st_size;
-    Region::map_private(
+    Mapping::private(
         file,
         usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?,
     )

@@ -325,64 +325,84 @@ impl Frame {
     /// [`FrameError`] that says what is wrong with the bytes. Every range of a frame that is
     /// returned lies within `payload`, and no two overlap.
     pub fn parse(payload: &[u8]) -> Result<Self, FrameError> {
+        let frame = Self::lay_out(payload, payload.len() as u64)?;
+        let mut end = frame.graph.end;
+        for (buffer, range) in (0_u32..).zip(&frame.buffers) {
+            let padding = payload.get(end..range.start).unwrap_or_default();
+            if padding.iter().any(|byte| *byte != 0) {
+                return Err(FrameError::PaddingNotZero { buffer });
+            }
+            end = range.end;
+        }
+        Ok(frame)
+    }
+
+    /// Finds the parts of a frame whose payload has `total` bytes, from the first of them: the
+    /// header and the table of lengths are enough. For a caller who has not received the rest;
+    /// it is left to him to look at the padding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Frame::parse`]; [`FrameError::Truncated`] also when `prefix` ends inside the table.
+    pub fn lay_out(prefix: &[u8], total: u64) -> Result<Self, FrameError> {
         let FrameHeader::Extended {
             descriptors,
             buffers,
             graph,
-        } = Self::parse_header(payload)?
+        } = Self::parse_header(prefix)?
         else {
-            let graph = PLAIN_HEADER..payload.len();
             return Ok(Self {
-                graph,
+                graph: range(PLAIN_HEADER as u64, total, total)?,
                 buffers: Vec::new(),
                 descriptors: 0,
             });
         };
-        let available = payload.len() as u64;
         let table_start = EXTENDED_HEADER as u64;
         // At most MAXIMUM_BUFFERS entries, so this cannot overflow.
         let table_end = table_start + u64::from(buffers) * TABLE_ENTRY as u64;
-        let table = part(payload, table_start, table_end)?;
+        let table = range(table_start, table_end, prefix.len() as u64)?;
         let graph_end = table_end.checked_add(graph).ok_or(FrameError::TooLong)?;
-        part(payload, table_end, graph_end)?;
+        let graph = range(table_end, graph_end, total)?;
 
-        let (lengths, _) = table.as_chunks::<TABLE_ENTRY>();
+        let (lengths, _) = prefix
+            .get(table)
+            .unwrap_or_default()
+            .as_chunks::<TABLE_ENTRY>();
         let mut end = graph_end;
         let mut ranges = Vec::with_capacity(lengths.len());
-        for (buffer, length) in (0_u32..).zip(lengths) {
+        for length in lengths {
             let start = aligned(end)?;
-            if part(payload, end, start)?.iter().any(|byte| *byte != 0) {
-                return Err(FrameError::PaddingNotZero { buffer });
-            }
             end = start
                 .checked_add(u64::from_le_bytes(*length))
                 .ok_or(FrameError::TooLong)?;
-            part(payload, start, end)?;
-            // Both lie within the payload, so they are numbers of a usize.
-            ranges.push(start as usize..end as usize);
+            ranges.push(range(start, end, total)?);
         }
-        if end < available {
+        if end < total {
             return Err(FrameError::TrailingBytes {
-                surplus: available - end,
+                surplus: total - end,
             });
         }
         Ok(Self {
-            graph: table_end as usize..graph_end as usize,
+            graph,
             buffers: ranges,
             descriptors,
         })
     }
 }
 
-/// The bytes from `start` to `end`, or how many are missing.
-fn part(payload: &[u8], start: u64, end: u64) -> Result<&[u8], FrameError> {
-    let bounds = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    bounds
-        .and_then(|(start, end)| payload.get(start..end))
-        .ok_or(FrameError::Truncated {
-            needed: end,
-            available: payload.len() as u64,
-        })
+/// The range from `start` to `end`, or how many bytes are missing.
+fn range(start: u64, end: u64, available: u64) -> Result<Range<usize>, FrameError> {
+    let truncated = FrameError::Truncated {
+        needed: end,
+        available,
+    };
+    if start > end || end > available {
+        return Err(truncated);
+    }
+    match (usize::try_from(start), usize::try_from(end)) {
+        (Ok(start), Ok(end)) => Ok(start..end),
+        _ => Err(truncated),
+    }
 }
 
 fn aligned(offset: u64) -> Result<u64, FrameError> {

@@ -1,0 +1,328 @@
+/** Pools under attack: workers that die, results that cannot travel, calls at the wrong time. */
+import test from 'ava'
+import * as mp from 'node-multiprocessing'
+import { within } from './fixtures/connection-patience.js'
+import { ownBusyPool } from './fixtures/pool-owner.js'
+import * as tasks from './fixtures/pool-tasks.js'
+import { program } from './fixtures/process-programs.js'
+import { until } from './helpers/until.js'
+
+const tasksUrl = new URL('./fixtures/pool-tasks.js', import.meta.url).href
+const withTasks = `import * as tasks from ${JSON.stringify(tasksUrl)}\n`
+
+const isGone = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch {
+    return true
+  }
+}
+
+test.serial('a worker killed while idle is replaced, and the next call does not see it', async (t) => {
+  await using pool = new mp.Pool(1)
+  const pid = await pool.apply(tasks.workerPid)
+  process.kill(pid, 'SIGKILL')
+  await until('the worker is gone', () => mp.activeChildren().every((child) => child.pid !== pid))
+  t.deepEqual(await within('map', pool.map(tasks.square, [1, 2, 3])), [1, 4, 9])
+})
+
+test.serial('a worker killed while idle is replaced before the next blocking call', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool(1)
+const pid = pool.applySync(tasks.workerPid)
+process.kill(pid, 'SIGKILL')
+while (mp.activeChildren().some((child) => child.pid === pid)) await new Promise((r) => setTimeout(r, 5))
+console.log(pool.mapSync(tasks.square, [1, 2, 3]).join())
+pool.terminate()
+`,
+  )
+  t.is(stdout, '1,4,9\n', stderr)
+})
+
+for (const [name, run] of [
+  ['is killed', (pool: mp.Pool): Promise<unknown> => pool.apply(tasks.kill)],
+  ['exits with 0', (pool: mp.Pool): Promise<unknown> => pool.apply(tasks.exit, [0])],
+  ['exits with 7', (pool: mp.Pool): Promise<unknown> => pool.apply(tasks.exit, [7])],
+] as const) {
+  test.serial(`a worker that ${name} in a task, twenty times in a row`, async (t) => {
+    await using pool = new mp.Pool(1)
+    for (let i = 0; i < 20; i++) {
+      const error = await t.throwsAsync(within('the call', run(pool)), {
+        instanceOf: mp.WorkerDiedError,
+      })
+      t.true(error.pid > 0)
+      t.is(error.exitcode, name === 'is killed' ? -9 : name.endsWith('0') ? 0 : 7)
+    }
+    t.is(await within('the pool still works', pool.apply(tasks.square, [5])), 25)
+  })
+}
+
+test.serial('one call that kills its worker does not fail the calls of others', async (t) => {
+  await using pool = new mp.Pool(2)
+  const dying = t.throwsAsync(pool.apply(tasks.kill), { instanceOf: mp.WorkerDiedError })
+  const others = Array.from({ length: 20 }, (_, i) => pool.apply(tasks.slowly, [i]))
+  await dying
+  const results = await within('the others', Promise.allSettled(others))
+  t.deepEqual(
+    results.map((result) => (result.status === 'fulfilled' ? result.value : String(result.reason))),
+    Array.from({ length: 20 }, (_, i) => i),
+  )
+})
+
+test.serial('a result that cannot travel is a MaybeEncodingError, and the worker lives on', async (t) => {
+  await using pool = new mp.Pool(1)
+  const pid = await pool.apply(tasks.workerPid)
+  for (const fn of [tasks.unencodable, tasks.secret, tasks.withThrowingGetter]) {
+    const error = await t.throwsAsync(within(fn.name, pool.apply(fn)), {
+      instanceOf: mp.MaybeEncodingError,
+    })
+    t.is(typeof error.exc, 'string')
+    t.is(typeof error.value, 'string')
+  }
+  await t.throwsAsync(within('error', pool.apply(tasks.throwUnencodable)), {
+    instanceOf: mp.MaybeEncodingError,
+  })
+  t.is(await pool.apply(tasks.workerPid), pid)
+})
+
+test.serial('what a call throws comes as it was thrown', async (t) => {
+  await using pool = new mp.Pool(1)
+  const outer = await t.throwsAsync(pool.apply(tasks.throwNested), { instanceOf: TypeError })
+  t.is(outer.message, 'outer')
+  t.true(outer.cause instanceof RangeError)
+  t.is((outer.cause as Error).cause, 'innermost')
+  const odd = await t.throwsAsync(pool.map(tasks.throwOdd, [0, 2, 3, 4]), {
+    instanceOf: RangeError,
+    message: 'odd: 3',
+  })
+  t.true(odd.cause instanceof mp.RemoteTraceback)
+  t.regex(String((odd.cause as Error).stack), /throwOdd/)
+  for (const value of ['text', 5, null, undefined, { plain: true }]) {
+    const thrown = await pool.apply(tasks.throwPlain, [value]).then(
+      () => 'nothing',
+      (error) => ({ error }),
+    )
+    t.deepEqual(thrown, { error: value })
+  }
+})
+
+test.serial('a SystemExit in a task does not end the pool', async (t) => {
+  await using pool = new mp.Pool(1)
+  await t.throwsAsync(within('the call', pool.apply(tasks.exitWith, [3])), { instanceOf: Error })
+  t.is(await within('the next', pool.apply(tasks.square, [2])), 4)
+})
+
+test.serial('arguments that cannot travel fail their call alone, with the path', async (t) => {
+  await using pool = new mp.Pool(1)
+  const culprit = { conn: { socket: () => 'local' } }
+  const refused = { instanceOf: mp.PicklingError, message: /socket/ }
+  await t.throwsAsync(pool.apply(tasks.identity, [culprit]), refused)
+  await t.throwsAsync(pool.map(tasks.identity, [1, culprit, 3]), refused)
+  t.throws(() => pool.applySync(tasks.identity, [culprit]), refused)
+  await t.throwsAsync(pool.apply(() => 'local'), { instanceOf: mp.PicklingError })
+  t.is(await pool.apply(tasks.identity, [3]), 3)
+})
+
+test.serial('every wrong argument is refused', async (t) => {
+  const wrong = (error: unknown, call: () => unknown): void => {
+    t.throws(call, { instanceOf: error as typeof Error })
+  }
+  for (const count of [0, -1]) wrong(mp.ValueError, () => new mp.Pool(count))
+  for (const count of [1.5, Number.NaN, Infinity, '2', 2n, true]) {
+    wrong(TypeError, () => new mp.Pool(count as number))
+    wrong(TypeError, () => new mp.Pool({ processes: count as number }))
+  }
+  wrong(TypeError, () => new mp.Pool({ processes: 1, initializer: 5 as never }))
+  wrong(TypeError, () => new mp.Pool({ processes: 1, initargs: 5 as never }))
+  wrong(mp.PicklingError, () => new mp.Pool({ processes: 1, initializer: () => 'local' }))
+  wrong(mp.PicklingError, () => new mp.Pool({ processes: 1, initargs: [() => 'local'] }))
+  await using pool = new mp.Pool(1)
+  for (const size of [0, -1]) {
+    await t.throwsAsync(pool.map(tasks.square, [1], size), { instanceOf: mp.ValueError })
+    wrong(mp.ValueError, () => pool.mapSync(tasks.square, [1], size))
+    wrong(mp.ValueError, () => pool.starmapSync(tasks.add, [[1]], size))
+  }
+  for (const size of [0.5, Number.NaN, Infinity, '1', 1n]) {
+    await t.throwsAsync(pool.map(tasks.square, [1], size as number), { instanceOf: TypeError })
+    wrong(TypeError, () => pool.mapSync(tasks.square, [1], size as number))
+  }
+  for (const fn of [null, undefined, 'square', {}]) {
+    await t.throwsAsync(pool.map(fn as never, [1]), { instanceOf: TypeError })
+    await t.throwsAsync(pool.apply(fn as never), { instanceOf: TypeError })
+  }
+  for (const list of [null, undefined, 5, {}]) {
+    await t.throwsAsync(pool.map(tasks.square, list as never), { instanceOf: TypeError })
+    wrong(TypeError, () => pool.mapSync(tasks.square, list as never))
+    await t.throwsAsync(pool.starmap(tasks.add, [list as never]), { instanceOf: TypeError })
+  }
+  t.deepEqual(await pool.map(tasks.square, [3], 1e9), [9])
+})
+
+test.serial('nothing in, nothing out; asynchronous and endless inputs', async (t) => {
+  await using pool = new mp.Pool(2)
+  t.deepEqual(await pool.map(tasks.square, []), [])
+  t.deepEqual(pool.mapSync(tasks.square, new Set<number>()), [])
+  t.deepEqual(await pool.starmap(tasks.add, []), [])
+  const items = async function* (): AsyncGenerator<number> {
+    for (let i = 0; i < 5; i++) yield i
+  }
+  t.deepEqual(await pool.map(tasks.square, items()), [0, 1, 4, 9, 16])
+  const failing = async function* (): AsyncGenerator<number> {
+    yield 1
+    throw new RangeError('no more')
+  }
+  await t.throwsAsync(pool.map(tasks.square, failing()), { instanceOf: RangeError })
+  t.deepEqual(await pool.starmap(tasks.add, [[], [1], [1, 2], new Set([4, 5])]), [0, 1, 3, 9])
+})
+
+test.serial('ten thousand tasks, in both forms, in order', async (t) => {
+  await using pool = new mp.Pool(2)
+  const items = Array.from({ length: 10_000 }, (_, i) => i)
+  const squares = items.map((x) => x * x)
+  t.deepEqual(await pool.map(tasks.square, items), squares)
+  t.deepEqual(await pool.map(tasks.square, items, 1), squares)
+  t.deepEqual(pool.mapSync(tasks.square, items, 7), squares)
+})
+
+test.serial('states: closed and terminated pools refuse calls, running ones refuse to be joined', async (t) => {
+  const pool = new mp.Pool(1)
+  const running = { instanceOf: mp.ValueError, message: 'Pool is still running' }
+  await t.throwsAsync(pool.join(), running)
+  t.throws(() => pool.joinSync(), running)
+  const last = pool.map(tasks.slowly, [1, 2, 3, 4, 5])
+  pool.close()
+  pool.close()
+  const refused = { instanceOf: mp.ValueError, message: 'Pool not running' }
+  await t.throwsAsync(pool.map(tasks.square, [1]), refused)
+  await t.throwsAsync(pool.apply(tasks.square, [1]), refused)
+  t.throws(() => pool.mapSync(tasks.square, [1]), refused)
+  t.deepEqual(await within('what was taken', last), [1, 2, 3, 4, 5])
+  await within('join', pool.join())
+  await pool.join()
+  pool.joinSync()
+  const second = new mp.Pool(2)
+  const lost = t.throwsAsync(second.apply(tasks.forever), { instanceOf: mp.ValueError })
+  second.terminate()
+  second.terminate()
+  second.close()
+  await within('the call fails', lost)
+  await within('join', second.join())
+  await t.throwsAsync(second.apply(tasks.square, [1]), refused)
+})
+
+test.serial('close lets results come that are on their way, joinSync too', async (t) => {
+  const pool = new mp.Pool(2)
+  const results = pool.map(tasks.slowly, [1, 2, 3, 4, 5, 6], 1)
+  pool.close()
+  pool.joinSync()
+  t.deepEqual(await within('the results', results), [1, 2, 3, 4, 5, 6])
+})
+
+for (const [name, source] of [
+  ['a large argument', 'pool.applySync(tasks.lengthOf, [new Uint8Array(20e6)])'],
+  ['a large plain argument', "pool.applySync(tasks.identity, ['x'.repeat(20e6)]).length"],
+  ['a large result', 'pool.applySync(tasks.zeros, [20e6]).length'],
+  ['many large arguments', 'pool.mapSync(tasks.lengthOf, Array.from({ length: 20 }, () => new Uint8Array(1e6)).concat(new Uint8Array(0)), 1).reduce((a, b) => a + b)'],
+  ['large arguments and results', "pool.mapSync(tasks.identity, Array.from({ length: 20 }, () => 'x'.repeat(1e6)), 1).reduce((a, b) => a + b.length, 0)"],
+]) {
+  test.serial(`blocking calls do not lock up: ${name}`, async (t) => {
+    const { stdout, stderr } = await program(
+      t,
+      `${withTasks}
+const pool = new mp.Pool(1)
+console.log(${source})
+pool.terminate()
+`,
+      { limit: 15_000 },
+    )
+    t.is(stdout, '20000000\n', stderr)
+  })
+}
+
+test.serial('an initializer runs in every worker, replacements too', async (t) => {
+  await using pool = new mp.Pool({ processes: 1, initializer: tasks.initialize, initargs: [1, 'b'] })
+  t.deepEqual(await pool.apply(tasks.initializedWith), [1, 'b'])
+  await t.throwsAsync(pool.apply(tasks.kill), { instanceOf: mp.WorkerDiedError })
+  t.deepEqual(await pool.apply(tasks.initializedWith), [1, 'b'])
+})
+
+for (const form of ['await pool.map', 'pool.mapSync']) {
+  test.serial(`an initializer that throws fails the calls, for ever and quietly enough: ${form}`, async (t) => {
+    const { stdout, stderr, code } = await program(
+      t,
+      `${withTasks}
+const pool = new mp.Pool({ processes: 2, initializer: tasks.failToInitialize })
+for (let i = 0; i < 3; i++) {
+  try {
+    ${form}(tasks.square, [1, 2, 3])
+    console.log('came')
+  } catch (error) {
+    console.log(error.name)
+  }
+}
+pool.close()
+await pool.join()
+`,
+      { limit: 20_000 },
+    )
+    t.deepEqual([code, stdout], [0, 'WorkerDiedError\n'.repeat(3)], stderr)
+    t.regex(stderr, /initializer failed/)
+    t.true(stderr.split('initializer failed').length < 20, 'workers are not restarted for ever')
+  })
+}
+
+test.serial('an initializer that throws does not start workers for ever when nobody calls', async (t) => {
+  const { code, stderr } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool({ processes: 1, initializer: tasks.failToInitialize })
+await new Promise((resolve) => setTimeout(resolve, 2500))
+pool.terminate()
+await pool.join()
+`,
+  )
+  t.is(code, 0)
+  t.true(stderr.split('initializer failed').length < 12, stderr.slice(0, 2000))
+})
+
+test.serial('a pool left open lets the program end, with its workers', async (t) => {
+  const { code, stdout, stderr } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool(2)
+console.log((await pool.map(tasks.square, [1, 2])).join())
+pool.apply(tasks.workerPid).then((pid) => process.stdout.write('pid ' + (pid > 0) + '\\n'))
+`,
+  )
+  t.deepEqual([code, stdout], [0, '1,4\npid true\n'], stderr)
+})
+
+test.serial('a pool that is busy for ever ends with process.exit', async (t) => {
+  const { code } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool(2)
+pool.apply(tasks.forever).catch(() => {})
+pool.apply(tasks.forever).catch(() => {})
+await pool.apply
+setTimeout(() => process.exit(4), 300)
+`,
+  )
+  t.is(code, 4)
+})
+
+test.serial('workers of a killed process with a busy pool are gone', async (t) => {
+  const [reader, writer] = mp.Pipe(false)
+  const owner = new mp.Process({ target: ownBusyPool, args: [writer] })
+  owner.start()
+  writer.close()
+  const pids = await within('the pool runs', reader.recv<number[]>())
+  owner.kill()
+  await owner.join()
+  await until('the workers are gone', () => pids.every(isGone))
+  t.is(owner.exitcode, -9)
+  reader.close()
+})

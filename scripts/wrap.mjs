@@ -1,0 +1,16 @@
+// Writes the ES modules of dist/: each names what its CommonJS twin exports.
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { entries } from './entries.mjs'
+
+const require = createRequire(import.meta.url)
+
+for (const entry of entries.filter((name) => name !== 'spawn-main')) {
+  const names = Object.keys(require(`../dist/${entry}.cjs`)).filter((name) => name !== 'default')
+  const lines = [
+    "const { createRequire } = process.getBuiltinModule('node:module')",
+    `const loaded = createRequire(import.meta.url)('./${entry}.cjs')`,
+    ...names.map((name) => `export const ${name} = loaded.${name}`),
+  ]
+  writeFileSync(new URL(`../dist/${entry}.js`, import.meta.url), `${lines.join('\n')}\n`)
+}

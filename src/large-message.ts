@@ -1,0 +1,151 @@
+/**
+ * Messages too large for the scratch, while they come in: straight into the memory where they stay.
+ * @module
+ */
+import { UnpicklingError } from './errors.js'
+import { native } from './native.js'
+import { NOT_YET } from './native-status.js'
+
+/** What an object's message is made of. */
+export interface FrameParts {
+  readonly graph: Uint8Array
+  readonly buffers: ArrayBuffer[]
+  readonly descriptors: number
+}
+
+/** Where the parts of a frame begin and end, as the engine gives it. */
+type Layout = readonly number[]
+
+/** Enough of a frame to know what it is. */
+const HEADER = 24
+
+/** Memory of its own, for so many bytes, not cleared: it is filled before anybody sees it. */
+const allocate = (length: number): Uint8Array => Buffer.allocUnsafeSlow(length)
+
+/** The parts of a frame that is all there. */
+export const partsOf = (bytes: Uint8Array, layout: Layout): FrameParts => {
+  const [graphStart, graphEnd, descriptors, ...ranges] = layout
+  const buffers: ArrayBuffer[] = []
+  for (let i = 0; i < ranges.length; i += 2) {
+    const copy = Uint8Array.prototype.slice.call(bytes, ranges[i], ranges[i + 1])
+    buffers.push(copy.buffer as ArrayBuffer)
+  }
+  return { graph: bytes.subarray(graphStart, graphEnd), buffers, descriptors: descriptors! }
+}
+
+/** Runs what says why bytes are no object's message. */
+export const wellFormed = <T>(parse: () => T): T => {
+  try {
+    return parse()
+  } catch (cause) {
+    throw new UnpicklingError(`not an object's message: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/**
+ * A message that comes in pieces. As bytes it is received into one buffer. As an object, each of its
+ * out-of-band buffers is received into an ArrayBuffer of its own, so that none has to be copied out.
+ */
+export class LargeMessage {
+  readonly #length: number
+  /** The segments that are full, and at the end the one being filled. */
+  #segments: Uint8Array[]
+  /** How much of the last segment is filled. */
+  #filled = 0
+  /** The lengths of the segments to come; unknown while the frame's header is not complete. */
+  #planned: number[] | undefined
+  /** Known once the header is, and if there is more in the frame than a graph. */
+  #layout: Layout | undefined
+
+  constructor(length: number, asObject: boolean) {
+    this.#length = length
+    this.#segments = [allocate(asObject ? HEADER : length)]
+    if (!asObject) this.#planned = []
+  }
+
+  /** A message whose first bytes are in memory that somebody wants back. */
+  static begun(memory: Uint8Array, filled: number): LargeMessage {
+    const message = new LargeMessage(memory.length, false)
+    message.#segments[0]!.set(memory.subarray(0, filled))
+    message.#filled = filled
+    return message
+  }
+
+  /** Takes what has come, waiting for the rest as long as `left` says; 0 when all has, or a status. */
+  fill(handle: number, left: () => number): number {
+    for (;;) {
+      const segment = this.#segments.at(-1)!
+      const filled = native.connectionFill(handle, segment, this.#filled, left())
+      if (filled < 0) return filled
+      this.#filled = filled
+      if (filled < segment.length) return NOT_YET
+      this.#planned ??= this.#plan()
+      if (this.#filled < this.#segments.at(-1)!.length) continue
+      const next = this.#planned?.shift()
+      if (next === undefined) return 0
+      this.#segments.push(allocate(next))
+      this.#filled = 0
+    }
+  }
+
+  /** The message as bytes. */
+  toBytes(): Buffer {
+    const [first] = this.#segments
+    if (this.#segments.length > 1) return Buffer.concat(this.#segments)
+    return Buffer.from(first!.buffer as ArrayBuffer, first!.byteOffset, first!.length)
+  }
+
+  /** The message as the parts of an object's frame. */
+  toFrame(): FrameParts {
+    if (this.#layout === undefined) {
+      const bytes = this.toBytes()
+      return wellFormed(() => partsOf(bytes, native.layOutFrame(bytes, bytes.length) as number[]))
+    }
+    const [graph, ...rest] = this.#segments.slice(1)
+    const buffers: ArrayBuffer[] = []
+    for (let i = 0; i < rest.length; i += 2) {
+      if (rest[i]!.some((byte) => byte !== 0)) throw new UnpicklingError('the padding is not zero')
+      buffers.push(rest[i + 1]!.buffer as ArrayBuffer)
+    }
+    return { graph: graph!, buffers, descriptors: this.#layout[2]! }
+  }
+
+  /** What follows the header, which is complete, or has to be made longer first. */
+  #plan(): number[] | undefined {
+    const header = this.#segments[0]!
+    const layout = this.#layOut(header)
+    if (typeof layout === 'number') {
+      this.#lengthen(layout)
+      return undefined
+    }
+    const [, , , ...ranges] = layout ?? []
+    if (layout === undefined || ranges.length === 0) {
+      // No frame, or one without buffers: it comes in one piece.
+      this.#lengthen(this.#length)
+      return []
+    }
+    this.#layout = layout
+    let end = layout[1]!
+    const lengths = [end - layout[0]!]
+    for (let i = 0; i < ranges.length; i += 2) {
+      lengths.push(ranges[i]! - end, ranges[i + 1]! - ranges[i]!)
+      end = ranges[i + 1]!
+    }
+    return lengths
+  }
+
+  /** Bytes that are no frame are received all the same, so that the next message can be. */
+  #layOut(header: Uint8Array): Layout | number | undefined {
+    try {
+      return native.layOutFrame(header, this.#length)
+    } catch {
+      return undefined
+    }
+  }
+
+  #lengthen(length: number): void {
+    const longer = allocate(length)
+    longer.set(this.#segments[0]!)
+    this.#segments = [longer]
+  }
+}
