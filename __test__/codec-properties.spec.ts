@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import fc from 'fast-check'
-import { decode, encode } from '../dist/codec.js'
+import { decode, encode } from '#codec'
 import { carry, functions, Point } from './fixtures/codec-classes.js'
 
 test.before(() => functions.install())

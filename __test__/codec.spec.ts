@@ -14,7 +14,7 @@ import {
   OUT_OF_BAND_THRESHOLD,
   registerReducer,
   scratchBytes,
-} from '../dist/codec.js'
+} from '#codec'
 import { carry, functions, Point, type Tagged, TaggedMap } from './fixtures/codec-classes.js'
 
 const again = <T>(value: T, trusted = true): T => carry(value, trusted) as T

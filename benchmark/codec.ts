@@ -15,7 +15,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
 import { Packr, pack, unpack } from 'msgpackr'
-import { decode, type Encoded, encode } from '../dist/codec.js'
+import { decode, type Encoded, encode } from '#codec'
 
 const ROUNDS = 31
 const WARM_UP_MILLISECONDS = 60

@@ -75,7 +75,7 @@ export class LargeMessage {
   fill(handle: number, left: () => number): number {
     for (;;) {
       const segment = this.#segments.at(-1)!
-      const filled = native.connectionFill(handle, segment, this.#filled, left())
+      const filled = native.connectionFill(handle, segment, this.#filled, true, left())
       if (filled < 0) return filled
       this.#filled = filled
       if (filled < segment.length) return NOT_YET

@@ -147,7 +147,7 @@ export class MessageStream {
     if (code !== LARGE) return take(this.#received(code))
     if (length > target.length) return this.receiveSync(wanted, left(), take)
     const place = target.subarray(0, length)
-    const filled = checked(native.connectionFill(this.#handle, place, 0, left()), 'recv')
+    const filled = checked(native.connectionFill(this.#handle, place, 0, false, left()), 'recv')
     if (filled === length) return length
     this.#large = LargeMessage.begun(place, filled)
     throw new TimeoutError()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mp_connection::{Connection, Received};
 use mp_os::descriptor;
-use mp_os::mapping::{self, Mapping};
+use mp_os::mapping::Mapping;
 use mp_wire::frame::{self, Frame, FrameHeader, FrameWriter};
 use mp_wire::framing;
 use napi::bindgen_prelude::{Array, Buffer, Either, Uint8Array};
@@ -201,18 +201,22 @@ pub fn announced_length(handle: u32) -> f64 {
 }
 
 /// Takes the next bytes of a large message into an array, from `filled` on, until it is full or the
-/// time is over. Returns how much of it is filled then, or a status.
+/// time is over. Returns how much of it is filled then, or a status. `fresh` says that nobody has touched
+/// the array's memory yet.
 #[napi]
-pub fn connection_fill(handle: u32, mut target: Uint8Array, filled: f64, timeout: f64) -> f64 {
+pub fn connection_fill(
+    handle: u32,
+    mut target: Uint8Array,
+    filled: f64,
+    fresh: bool,
+    timeout: f64,
+) -> f64 {
     // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
     let target = unsafe { target.as_mut() };
-    if filled == 0.0 {
-        mapping::about_to_fill(target);
-    }
     on(handle, |entry| {
         match entry
             .connection
-            .fill(target, filled as usize, deadline(timeout))
+            .fill(target, filled as usize, fresh, deadline(timeout))
         {
             Ok(filled) => filled as f64,
             Err(error) => status::receive(&error),

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use mp_os::descriptor::Kind;
+use mp_os::fresh_memory;
 use mp_os::readiness::{self, Deadline, Interest};
 use mp_os::socket;
 use mp_wire::framing::{self, LengthReader, Progress};
@@ -121,7 +122,7 @@ impl Connection {
 
     /// Takes the next bytes of a large message, from `filled` on in `target`, until it is full or the
     /// deadline passes. Returns how much of it is filled then. With the message's last byte the
-    /// connection is ready for the next.
+    /// connection is ready for the next. `fresh` says that nobody has touched the memory yet.
     ///
     /// # Errors
     /// As [`Connection::try_receive`], but for [`ReceiveError::NotYet`], which is no error here;
@@ -130,6 +131,7 @@ impl Connection {
         &mut self,
         target: &mut [u8],
         mut filled: usize,
+        fresh: bool,
         deadline: Deadline,
     ) -> Result<usize, ReceiveError> {
         let length = self.receive_length()?;
@@ -138,22 +140,42 @@ impl Connection {
             return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
         }
         let before = filled;
-        let outcome = loop {
-            match self.read_to_fill(target, &mut filled) {
-                Err(ReceiveError::NotYet) => match sleep(self.as_fd(), deadline) {
-                    None => {}
-                    Some(ReceiveError::NotYet) => break Ok(filled),
-                    Some(error) => break Err(error),
-                },
-                outcome => break outcome.map(|()| filled),
-            }
-        };
+        let outcome = self.fill_until(target, &mut filled, fresh, deadline);
         self.incoming.taken += (filled - before) as u64;
         if self.incoming.taken == length {
             self.incoming.taken = 0;
             self.incoming.length = any_length();
         }
-        outcome
+        outcome.map(|()| filled)
+    }
+
+    fn fill_until(
+        &mut self,
+        target: &mut [u8],
+        filled: &mut usize,
+        fresh: bool,
+        deadline: Deadline,
+    ) -> Result<(), ReceiveError> {
+        while *filled < target.len() {
+            let end = if fresh {
+                fresh_memory::chunk_end(target, *filled)
+            } else {
+                target.len()
+            };
+            let starts = *filled == 0 || end - *filled == fresh_memory::CHUNK;
+            if fresh && starts {
+                fresh_memory::touch(&mut target[*filled..end]);
+            }
+            match self.read_to_fill(&mut target[..end], filled) {
+                Err(ReceiveError::NotYet) => match sleep(self.as_fd(), deadline) {
+                    None => {}
+                    Some(ReceiveError::NotYet) => return Ok(()),
+                    Some(error) => return Err(error),
+                },
+                outcome => outcome?,
+            }
+        }
+        Ok(())
     }
 
     /// The descriptors that have come beside the messages received since this was last called.

@@ -4,6 +4,7 @@
 //! here knows that JavaScript exists.
 
 pub mod descriptor;
+pub mod fresh_memory;
 pub mod mapping;
 pub mod memory_file;
 pub mod process;

@@ -1,4 +1,4 @@
-//! Files mapped into memory, and advice on memory that is about to be filled.
+//! Files mapped into memory.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -69,46 +69,6 @@ impl Drop for Mapping {
             // SAFETY: the mapping was made with this start and length, and its only owner is going.
             // Unmapping whole pages of our own cannot fail.
             let _ = unsafe { rustix::mm::munmap(self.as_ptr().cast(), self.length) };
-        }
-    }
-}
-
-/// Memory from this size on is worth the advice.
-const LARGE: usize = 4 << 20;
-
-/// What a huge page has, on every platform that has them.
-const HUGE_PAGE: usize = 2 << 20;
-
-/// Fresh memory that is about to be filled should come in huge pages: the first touch of a page costs
-/// more than the copy into it, and a huge page is touched once instead of 512 times. Only advice: on a
-/// system without huge pages nothing happens.
-pub fn about_to_fill(memory: &mut [u8]) {
-    if memory.len() < LARGE {
-        return;
-    }
-    #[cfg(target_os = "linux")]
-    {
-        let start = memory.as_mut_ptr().addr().next_multiple_of(HUGE_PAGE);
-        let end = (memory.as_ptr().addr() + memory.len()) & !(HUGE_PAGE - 1);
-        if start < end {
-            let at = memory.as_mut_ptr().with_addr(start).cast();
-            // SAFETY: the range lies within `memory`, and this advice changes no content.
-            let _ =
-                unsafe { rustix::mm::madvise(at, end - start, rustix::mm::Advice::LinuxHugepage) };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advice_changes_nothing() {
-        for length in [0, 1, LARGE - 1, LARGE, LARGE + HUGE_PAGE + 1] {
-            let mut memory = vec![7; length];
-            about_to_fill(&mut memory);
-            assert!(memory.iter().all(|byte| *byte == 7));
         }
     }
 }
