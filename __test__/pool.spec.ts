@@ -119,11 +119,37 @@ test.serial('arguments that cannot travel fail their call alone, with the path',
   await using pool = new mp.Pool(1)
   const culprit = { conn: { socket: () => 'local' } }
   const refused = { instanceOf: mp.PicklingError, message: /socket/ }
-  await t.throwsAsync(pool.apply(tasks.identity, [culprit]), refused)
-  await t.throwsAsync(pool.map(tasks.identity, [1, culprit, 3]), refused)
-  t.throws(() => pool.applySync(tasks.identity, [culprit]), refused)
-  await t.throwsAsync(pool.apply(() => 'local'), { instanceOf: mp.PicklingError })
-  t.is(await pool.apply(tasks.identity, [3]), 3)
+  await t.throwsAsync(within('apply', pool.apply(tasks.identity, [culprit])), refused)
+  await t.throwsAsync(within('map', pool.map(tasks.identity, [1, culprit, 3])), refused)
+  await t.throwsAsync(within('a function', pool.apply(() => 'local')), {
+    instanceOf: mp.PicklingError,
+  })
+  t.is(await within('the next', pool.apply(tasks.identity, [3])), 3)
+})
+
+test.serial('arguments that cannot travel fail a blocking call, with the path', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool(1)
+for (const call of [
+  () => pool.applySync(tasks.identity, [{ conn: { socket: () => 'local' } }]),
+  () => pool.mapSync(tasks.identity, [1, { conn: { socket: () => 'local' } }, 3]),
+  () => pool.applySync(() => 'socket'),
+]) {
+  try {
+    call()
+    console.log('came')
+  } catch (error) {
+    console.log(error.name)
+  }
+}
+console.log(pool.applySync(tasks.identity, [3]))
+pool.terminate()
+`,
+    { limit: 10_000 },
+  )
+  t.is(stdout, `${'PicklingError\n'.repeat(3)}3\n`, stderr)
 })
 
 test.serial('every wrong argument is refused', async (t) => {

@@ -16,8 +16,7 @@ if (isMainThread) {
   const workers = Array.from({ length: 20 }, (_, i) => thread(i))
   const answers = await Promise.all(
     workers.map(async (worker) => {
-      const [answer] = await once(worker, 'message')
-      const [code] = await once(worker, 'exit')
+      const [[answer], [code]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
       return answer + code
     }),
   )
@@ -55,9 +54,10 @@ if (isMainThread) {
 } else {
   const [a, b] = mp.Pipe()
   const [c, d] = mp.Pipe()
-  b.recv()
-  b.poll(null)
-  connections.wait([b, d])
+  const [e, f] = mp.Pipe()
+  e.recv()
+  e.poll(null)
+  connections.wait([e, f])
   a.sendBytes(new Uint8Array(8e6))
   c.sendBytes(new Uint8Array(8e6))
   parentPort.postMessage('waiting')

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
+import { runAfterForkers } from './after-fork.js'
 import { AuthenticationString } from './authentication-string.js'
 import { setStartMethod } from './context.js'
 import { SystemExit } from './errors.js'
@@ -13,7 +14,6 @@ import { ParentProcess } from './parent-process.js'
 import { Process } from './process.js'
 import { become, setBootstrapping, setState } from './process-state.js'
 import { descriptors, type Preparation, type ProcessData } from './spawn.js'
-import { runAfterForkers } from './util.js'
 
 /** How long a child whose parent is gone has to end after SIGTERM, in milliseconds. */
 const GRACE = 2000
@@ -41,9 +41,10 @@ export const runChild = async (): Promise<void> => {
 
 /** Makes this process what it was started as, before any module of the program is imported. */
 const prepare = (preparation: Preparation, self: Process): void => {
-  const { name, argv, daemon, parentName, parentPid, startMethod } = preparation
+  const { name, argv, daemon, directory, parentName, parentPid, startMethod } = preparation
   native.setIdentity(Buffer.from(name))
   process.argv = [process.argv[0]!, ...argv.slice(1)]
+  if (directory !== null) process.chdir(directory)
   state(self, preparation)
   become(self, new ParentProcess(parentName, parentPid, descriptors.parent))
   if (startMethod !== null) setStartMethod(startMethod, { force: true })

@@ -21,6 +21,7 @@ export class Child {
   #watcher: Watcher | undefined
   readonly #keepsAlive: boolean
   readonly #waiters = new Set<() => void>()
+  readonly #observers: (() => void)[] = []
 
   /** `keepsAlive` says whether the event loop stays alive for it. */
   constructor(pid: number, pidfd: number, keepsAlive: boolean) {
@@ -76,6 +77,12 @@ export class Child {
     })
   }
 
+  /** Calls a function when it has ended, without keeping the event loop alive for that. */
+  onEnd(done: () => void): void {
+    if (this.#exitcode === null) this.#observers.push(done)
+    else done()
+  }
+
   /** Sends a signal; one that comes too late is no error. */
   signal(number: number): void {
     if (this.poll() !== null) return
@@ -93,5 +100,6 @@ export class Child {
     this.#watcher?.close()
     this.#watcher = undefined
     for (const done of this.#waiters) done()
+    for (const done of this.#observers.splice(0)) done()
   }
 }

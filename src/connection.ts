@@ -340,6 +340,14 @@ export const Pipe = (options: boolean | PipeOptions = {}): [Connection, Connecti
   ]
 }
 
+/**
+ * Does nothing: connections and sockets can always be sent. It is there for programs that come from
+ * Python.
+ *
+ * Mirrors `multiprocessing.allow_connection_pickling`.
+ */
+export const allowConnectionPickling = (): void => {}
+
 const bytesOf = (buffer: unknown): Uint8Array => {
   if (ArrayBuffer.isView(buffer)) {
     return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)

@@ -8,16 +8,9 @@ import { Pipe } from './connection.js'
 import * as errors from './errors.js'
 import { RuntimeError, ValueError } from './errors.js'
 import { Pool, type PoolOptions } from './pool.js'
-import {
-  activeChildren,
-  cpuCount,
-  currentProcess,
-  Process,
-  parentProcess,
-  setDefaultStart,
-  startMethod,
-} from './process.js'
+import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
 import { addPackageClass, setExecutable, spawn } from './spawn.js'
+import { setDefaultStart, startMethod } from './start.js'
 import { show } from './waiting.js'
 
 /** How processes can be started on this platform. */
@@ -197,11 +190,9 @@ export const getAllStartMethods = (): StartMethod[] => [...methods]
  */
 export const freezeSupport = (): void => {}
 
-let preload: readonly string[] | null = null
-
 /**
- * Names the modules that a fork server imports before it forks. Remembered for the start method that
- * uses it.
+ * Names the modules that a fork server is to import before it forks. No start method of this version
+ * has one, so nothing but the check of the argument happens.
  *
  * @param moduleNames - Paths, URLs or package names; null for the default.
  * @throws TypeError for anything but an array of strings.
@@ -212,11 +203,7 @@ export const setForkserverPreload = (moduleNames: readonly string[] | null): voi
   if (moduleNames !== null && !isStrings(moduleNames)) {
     throw new TypeError('moduleNames must be an array of strings')
   }
-  preload = moduleNames
 }
-
-/** @internal What was named. */
-export const forkserverPreload = (): readonly string[] | null => preload
 
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')

@@ -2,7 +2,13 @@
  * Python's `multiprocessing` for Node: the names of the reference's top module.
  * @module
  */
-export { Connection, type ConnectionOptions, Pipe, type PipeOptions } from './connection.js'
+export {
+  allowConnectionPickling,
+  Connection,
+  type ConnectionOptions,
+  Pipe,
+  type PipeOptions,
+} from './connection.js'
 export {
   type BaseContext,
   freezeSupport,

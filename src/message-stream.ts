@@ -202,17 +202,24 @@ export class MessageStream {
   /** Sends an object. */
   async sendObject(value: unknown, options: WaitOptions): Promise<void> {
     options.signal?.throwIfAborted()
+    await this.postObject(value, options)
+  }
+
+  /**
+   * Sends an object; what cannot be encoded throws at once. Returns nothing when the kernel has taken it,
+   * and otherwise a Promise of that.
+   */
+  postObject(value: unknown, options: WaitOptions = {}): Promise<void> | undefined {
     const encoded = encode(value, 'obj')
     if (isPlain(encoded) && this.#senders.length === 0 && !this.#cut) {
       shareSendScratch(encoded)
       const left = native.connectionSend(this.#handle, encoded.end, 0)
       if (left < 0) throw errorOf(left, 'send')
-      if (left === 0) return
-      await this.#queue([tail(encoded, left)], [], left < plainLength(encoded), options)
-    } else {
-      const { parts, descriptors } = messageOf(encoded, true)
-      await this.#queue(parts, descriptors, false, options)
+      if (left === 0) return undefined
+      return this.#queue([tail(encoded, left)], [], left < plainLength(encoded), options)
     }
+    const { parts, descriptors } = messageOf(encoded, true)
+    return this.#queue(parts, descriptors, false, options)
   }
 
   /** Sends a message of bytes, blocking. */

@@ -3,12 +3,13 @@
  * @module
  */
 import { type Connection, Pipe } from './connection.js'
-import { UnpicklingError } from './errors.js'
+import { OSError, UnpicklingError } from './errors.js'
 import { provideReference } from './functions.js'
 import { takeObject } from './objects.js'
 import type { Chunk } from './pool.js'
 import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
 import type { Process } from './process.js'
+import { stateOf } from './process-state.js'
 
 provideReference(poolWorkerMain, {
   module: new URL('./pool.cjs', import.meta.url).href,
@@ -30,6 +31,7 @@ export class PoolWorker {
   readonly #events: PoolWorkerEvents
   #given: Chunk[] = []
   #dismissed = false
+  #answers = 0
 
   constructor(
     type: typeof Process,
@@ -52,6 +54,15 @@ export class PoolWorker {
     this.process = worker
     this.connection = ours
     this.#events = events
+    stateOf(worker).child?.onEnd(() => {
+      // With answers outstanding, those that were still sent are taken first.
+      if (this.#given.length === 0) this.#ended()
+    })
+  }
+
+  /** Whether it has ever answered: one that has not may be unable to start. */
+  get proven(): boolean {
+    return this.#answers > 0
   }
 
   /** How many chunks it has not answered. */
@@ -68,9 +79,12 @@ export class PoolWorker {
   give(chunk: Chunk): void {
     const { fn, kind } = chunk.job
     const task: Task = { kind, fn: fn as Task['fn'], items: chunk.items }
-    // What cannot be encoded throws here. That the worker is gone, the end of its answers will say.
-    const sent = this.connection.stream.sendObject(task, {})
-    void sent.catch(() => {})
+    try {
+      // That the worker is gone, the end of its answers will say.
+      void this.connection.stream.postObject(task)?.catch(() => {})
+    } catch (error) {
+      if (!(error instanceof OSError)) throw error
+    }
     this.#given.push(chunk)
     this.#expectAnswer()
   }
@@ -102,6 +116,7 @@ export class PoolWorker {
   #take(rebuild: () => unknown): void {
     const chunk = this.#given.shift()
     if (chunk === undefined) return
+    this.#answers++
     const answered = (answer: unknown): void => this.#events.answered(this, chunk, answer as Answer)
     const failed = (error: unknown): void =>
       answered({

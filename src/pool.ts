@@ -3,8 +3,9 @@
  * @module
  */
 import { inspect } from 'node:util'
+import { registerReducer } from './codec/index.js'
 import type { BaseContext } from './context.js'
-import { RemoteTraceback, ValueError, WorkerDiedError } from './errors.js'
+import { NotImplementedError, RemoteTraceback, ValueError, WorkerDiedError } from './errors.js'
 import { PoolWorker } from './pool-worker.js'
 import type { Answer, TaskKind } from './pool-worker-main.js'
 import { cpuCount, Process } from './process.js'
@@ -25,6 +26,11 @@ export interface PoolOptions {
   context?: BaseContext
 }
 
+/** A function's arguments: all of them, or all but the last, which may come as `kwargs`. */
+export type Arguments<A extends unknown[]> =
+  | Readonly<A>
+  | (A extends [...infer Most, unknown?] ? Readonly<Most> : never)
+
 type State = 'RUN' | 'CLOSE' | 'TERMINATE'
 
 /** A call of map, starmap or apply, in pieces. */
@@ -34,7 +40,7 @@ interface Job {
   readonly results: unknown[]
   left: number
   failed: boolean
-  settle(): void
+  settle(results: unknown[]): void
   fail(error: unknown): void
 }
 
@@ -62,7 +68,8 @@ export class Pool {
   readonly #queue: Chunk[] = []
   readonly #options: Required<Omit<PoolOptions, 'context'>> & { context: BaseContext | undefined }
   #state: State = 'RUN'
-  #ended: Promise<unknown> | undefined
+  /** Workers that died one after the other without ever having answered. */
+  #stillborn = 0
 
   /**
    * @param options - The number of workers, or options.
@@ -92,12 +99,11 @@ export class Pool {
    * @param kwargs - When it has any, one last argument.
    * @returns What it returns.
    * @throws What it throws, with the worker's stack as `cause`; ValueError "Pool not running";
-   * PicklingError when function or arguments cannot travel; WorkerDiedError; the signal's reason is
-   * not among them yet.
+   * PicklingError when function or arguments cannot travel; WorkerDiedError.
    */
   async apply<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    args?: Iterable<unknown>,
+    args?: Arguments<NoInfer<A>>,
     kwargs?: object,
   ): Promise<R> {
     const [result] = await this.#start<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)
@@ -107,7 +113,7 @@ export class Pool {
   /** The same, blocking. */
   applySync<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    args?: Iterable<unknown>,
+    args?: Arguments<NoInfer<A>>,
     kwargs?: object,
   ): R {
     return this.#startSync<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)[0]!
@@ -144,7 +150,7 @@ export class Pool {
   /** As {@link Pool.map}, each item being the list of the call's arguments. */
   async starmap<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    iterable: Iterable<Iterable<unknown>> | AsyncIterable<Iterable<unknown>>,
+    iterable: Iterable<Arguments<NoInfer<A>>> | AsyncIterable<Arguments<NoInfer<A>>>,
     chunksize?: number | null,
   ): Promise<R[]> {
     this.#checkRunning()
@@ -155,7 +161,7 @@ export class Pool {
   /** The same, blocking. */
   starmapSync<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    iterable: Iterable<Iterable<unknown>>,
+    iterable: Iterable<Arguments<NoInfer<A>>>,
     chunksize?: number | null,
   ): R[] {
     const items = Array.from(iterable, (args) => callArguments(args))
@@ -205,8 +211,7 @@ export class Pool {
   /** Terminates, and waits for the workers' end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.terminate()
-    this.#ended ??= this.join()
-    await this.#ended
+    await this.join()
   }
 
   /** As the reference prints it. */
@@ -239,34 +244,22 @@ export class Pool {
     chunksize?: number | null,
   ): Promise<R[]> {
     return await new Promise<R[]>((resolve, reject) => {
-      const job = this.#submit(
-        fn,
-        kind,
-        items,
-        chunksize,
-        () => resolve(job.results as R[]),
-        reject,
-      )
+      this.#submit(fn, kind, items, chunksize, (results) => resolve(results as R[]), reject)
     })
   }
 
   #startSync<R>(fn: unknown, kind: TaskKind, items: unknown[], chunksize?: number | null): R[] {
-    let outcome: { error: unknown } | 'done' | undefined
-    const job = this.#submit(
-      fn,
-      kind,
-      items,
-      chunksize,
-      () => {
-        outcome = 'done'
-      },
-      (error) => {
-        outcome ??= { error }
-      },
-    )
+    let outcome: { results: unknown[] } | { error: unknown } | undefined
+    const settle = (results: unknown[]): void => {
+      outcome = { results }
+    }
+    const fail = (error: unknown): void => {
+      outcome = { error }
+    }
+    this.#submit(fn, kind, items, chunksize, settle, fail)
     this.#serveWhile(() => outcome === undefined)
-    if (outcome !== 'done' && outcome !== undefined) throw outcome.error
-    return job.results as R[]
+    if (outcome === undefined || 'error' in outcome) throw outcome?.error
+    return outcome.results as R[]
   }
 
   #submit(
@@ -274,9 +267,9 @@ export class Pool {
     kind: TaskKind,
     items: unknown[],
     chunksize: number | null | undefined,
-    settle: () => void,
+    settle: (results: unknown[]) => void,
     fail: (error: unknown) => void,
-  ): Job {
+  ): void {
     this.#checkRunning()
     if (typeof fn !== 'function') throw new TypeError(`a function is wanted, not ${show(fn)}`)
     const size = chunksize ?? Math.max(1, Math.ceil(items.length / (this.#workers.length * 4)))
@@ -289,9 +282,8 @@ export class Pool {
       this.#queue.push({ job, start, items: items.slice(start, start + size) })
       job.left++
     }
-    if (job.left === 0) settle()
+    if (job.left === 0) settle(results)
     this.#deal()
-    return job
   }
 
   /** Gives what is queued to whoever has least to do. */
@@ -324,7 +316,7 @@ export class Pool {
     if (answer.ok) {
       const values = answer.values
       for (let i = 0; i < items.length; i++) job.results[start + i] = values[i]
-      if (--job.left === 0 && !job.failed) job.settle()
+      if (--job.left === 0 && !job.failed) job.settle(job.results)
     } else {
       failJob(job, withRemoteStack(answer.error, answer.stack))
     }
@@ -334,6 +326,7 @@ export class Pool {
   #died(worker: PoolWorker, chunks: Chunk[]): void {
     const { pid, exitcode } = worker.process
     const how = exitcode !== null && exitcode < 0 ? `signal ${-exitcode}` : `exit code ${exitcode}`
+    if (this.#state === 'TERMINATE') return
     for (const { job } of chunks) {
       failJob(
         job,
@@ -344,10 +337,29 @@ export class Pool {
         ),
       )
     }
-    const index = this.#workers.indexOf(worker)
-    const wanted = this.#state === 'RUN' || this.#queue.length > 0
-    if (wanted && this.#state !== 'TERMINATE' && index >= 0) this.#workers[index] = this.#hire()
+    this.#stillborn = worker.proven ? 0 : this.#stillborn + 1
+    if (this.#stillborn > this.#workers.length) this.#break(how)
+    this.#replace(worker)
     this.#deal()
+  }
+
+  /** Somebody else takes the place of a worker that died, while there is or may be something to do. */
+  #replace(worker: PoolWorker): void {
+    const index = this.#workers.indexOf(worker)
+    const wanted = this.#state === 'RUN' || (this.#state === 'CLOSE' && this.#queue.length > 0)
+    if (wanted && index >= 0) this.#workers[index] = this.#hire()
+  }
+
+  /** Workers that cannot even start, with an initializer that throws perhaps, are not hired for ever. */
+  #break(how: string): void {
+    const count = this.#stillborn
+    const broken = new WorkerDiedError(
+      `the pool is broken: ${count} workers in a row ended with ${how} before they did anything`,
+      0,
+      null,
+    )
+    for (const { job } of this.#queue.splice(0)) failJob(job, broken)
+    this.terminate()
   }
 
   /** Lets the workers' answers in, blocking, without the event loop. */
@@ -369,7 +381,7 @@ const failJob = (job: Job, error: unknown): void => {
   job.fail(error)
 }
 
-const callArguments = (args: Iterable<unknown> = [], kwargs: object = {}): unknown[] => {
+const callArguments = (args: readonly unknown[] = [], kwargs: object = {}): unknown[] => {
   if (typeof args !== 'object' || args === null || !(Symbol.iterator in args)) {
     throw new TypeError(`args must be an array, not ${show(args)}`)
   }
@@ -397,3 +409,14 @@ const withRemoteStack = (error: unknown, stack: string | undefined): unknown => 
   }
   return error
 }
+
+registerReducer(Pool, {
+  name: 'pool.Pool',
+  trustedOnly: true,
+  reduce() {
+    throw new NotImplementedError('pool objects cannot be passed between processes or pickled')
+  },
+  rebuild() {
+    throw new NotImplementedError('pool objects cannot be passed between processes or pickled')
+  },
+})

@@ -14,6 +14,7 @@ import {
   RuntimeError,
   ValueError,
 } from './errors.js'
+import { atExitEndChildren } from './exit.js'
 import {
   anyStateOf,
   authkeyOf,
@@ -25,7 +26,7 @@ import {
   setState,
   stateOf,
 } from './process-state.js'
-import { atExitEndChildren } from './util.js'
+import { starterOf } from './start.js'
 import {
   milliseconds,
   show,
@@ -37,19 +38,6 @@ import {
 export { AuthenticationString } from './authentication-string.js'
 export { ParentProcess } from './parent-process.js'
 export { currentProcess, isMainProcess, parentProcess } from './process-state.js'
-
-/** Starts the process of an object: what a start method is. */
-export type Start = (process: Process) => Child
-
-let startByDefault: Start
-
-/** @internal Says how a Process of no particular context is started. */
-export const setDefaultStart = (start: Start): void => {
-  startByDefault = start
-}
-
-/** Under which a context's own Process classes keep how they are started. */
-export const startMethod: unique symbol = Symbol('startMethod')
 
 /** Children that have been started and not been seen to end. */
 const running = new Set<Process>()
@@ -151,7 +139,7 @@ export class Process<Args extends unknown[] = any[]> {
     claim(!stateOf(currentProcess()).daemon, 'daemonic processes are not allowed to have children')
     if (isBootstrapping()) throw importingError()
     reap()
-    const start = (this.constructor as { [startMethod]?: Start })[startMethod] ?? startByDefault
+    const start = starterOf(this)
     state.child = start(this)
     state.target = null
     state.args = []
@@ -409,9 +397,6 @@ export const cpuCount = (): number => {
   if (count < 1) throw new NotImplementedError('cannot determine number of cpus')
   return count
 }
-
-/** @internal A child begins its life as itself, with the children of nobody. */
-export const forgetChildren = (): void => running.clear()
 
 /** How long a daemon has to end after SIGTERM, before it is killed, in milliseconds. */
 const GRACE = 1000

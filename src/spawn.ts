@@ -2,6 +2,7 @@
  * The start method *spawn*: a fresh node that imports what it needs. Mirrors `multiprocessing.spawn`.
  * @module
  */
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Child } from './children.js'
 import { encode } from './codec/index.js'
@@ -21,6 +22,8 @@ export interface Preparation {
   readonly parentPid: number
   readonly parentName: string
   readonly argv: readonly string[]
+  /** Where to go first; null when the child starts there. */
+  readonly directory: string | null
   readonly startMethod: string | null
 }
 
@@ -93,8 +96,31 @@ export const getCommandLine = (sent: number): string[] => [
   String(sent),
 ]
 
+/** The current directory; nothing when it was removed. */
+const currentDirectory = (): string | null => {
+  try {
+    return process.cwd()
+  } catch {
+    return null
+  }
+}
+
+const firstDirectory = currentDirectory()
+
+/** Relative paths in node's options, of a loader perhaps, were meant from where the program began. */
+const startingDirectory = (): string | undefined => {
+  const now = currentDirectory()
+  return firstDirectory === null || now === firstDirectory || !existsSync(firstDirectory)
+    ? undefined
+    : firstDirectory
+}
+
 /** What a child is told about itself. */
-export const getPreparationData = (process_: Process, startMethod: string | null): Preparation => {
+export const getPreparationData = (
+  process_: Process,
+  startMethod: string | null,
+  startsIn: string | undefined,
+): Preparation => {
   const state = stateOf(process_)
   const { name, daemon, identity } = state
   return {
@@ -105,6 +131,7 @@ export const getPreparationData = (process_: Process, startMethod: string | null
     parentPid: process.pid,
     parentName: stateOf(currentProcess()).name,
     argv: process.argv,
+    directory: startsIn === undefined ? null : currentDirectory(),
     startMethod,
   }
 }
@@ -132,12 +159,13 @@ export const spawn = (process_: Process, startMethod: string | null): Child => {
   const data: ProcessData = { type, target, args, kwargs, fields: { ...process_ } }
   // The data is encoded first: it is what can fail, and then nothing is left behind.
   const { parts, descriptors: sent } = messageOf(encode(data, ''), false)
-  const preparation = messageOf(encode(getPreparationData(process_, startMethod)), false)
+  const startsIn = startingDirectory()
+  const preparation = messageOf(encode(getPreparationData(process_, startMethod, startsIn)), false)
   const files: number[] = []
   try {
     files.push(memoryFile(preparation.parts))
     files.push(memoryFile(parts))
-    const { pid, pidfd } = execute([...files, ownLifeline(), ...sent], state.daemon)
+    const { pid, pidfd } = execute([...files, ownLifeline(), ...sent], state.daemon, startsIn)
     return new Child(pid, pidfd, !state.daemon)
   } finally {
     for (const fd of files) native.closeDescriptor(fd)
@@ -159,7 +187,11 @@ export const addPackageClass = (type: Function): void => {
 
 const SIGTERM = 15
 
-const execute = (inherit: number[], daemon: boolean): { pid: number; pidfd: number } => {
+const execute = (
+  inherit: number[],
+  daemon: boolean,
+  cwd: string | undefined,
+): { pid: number; pidfd: number } => {
   const argv = getCommandLine(inherit.length - (descriptors.first - descriptors.preparation))
   const env: string[] = []
   for (const [name, value] of Object.entries(process.env)) env.push(`${name}=${value}`)
@@ -168,6 +200,7 @@ const execute = (inherit: number[], daemon: boolean): { pid: number; pidfd: numb
     argv,
     env,
     inherit,
+    ...(cwd === undefined ? {} : { cwd }),
     // The kernel looks at the thread that starts a child, and a worker thread may end before its process.
     ...(daemon && native.isMainThread() ? { dieWithParent: SIGTERM } : {}),
   })

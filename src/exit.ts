@@ -1,0 +1,28 @@
+/**
+ * What happens when the process ends, in the reference's order: finalizers, children, the finalizers
+ * that wanted to come last.
+ * @module
+ */
+import { runFinalizers } from './finalize.js'
+import { native } from './native.js'
+
+let exiting = false
+
+/** Whether the process has begun to end. */
+export const isExiting = (): boolean => exiting
+
+let endChildren: () => void = () => {}
+
+/** Says how the process's children are ended and joined; `process.ts` does. */
+export const atExitEndChildren = (end: () => void): void => {
+  endChildren = end
+}
+
+process.on('exit', () => {
+  if (exiting) return
+  exiting = true
+  native.processIsExiting()
+  runFinalizers(0)
+  endChildren()
+  runFinalizers(Number.NEGATIVE_INFINITY)
+})

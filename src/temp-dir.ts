@@ -1,0 +1,25 @@
+/**
+ * A directory for what a process has to put into files.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Finalize } from './finalize.js'
+
+let tempDir: string | undefined
+
+/**
+ * A directory of this process's own, made when first asked for (mode 0700) and removed with all that is
+ * in it when the process ends.
+ *
+ * Mirrors `multiprocessing.util.get_temp_dir`.
+ */
+export const getTempDir = (): string => {
+  if (tempDir === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'pymp-'))
+    tempDir = made
+    new Finalize(null, () => rmSync(made, { recursive: true, force: true }), { exitpriority: -100 })
+  }
+  return tempDir
+}
