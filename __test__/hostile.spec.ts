@@ -135,7 +135,6 @@ for (const [name, prefix] of [
   ['2^63', 'ffffffff8000000000000000'],
   ['2^64 - 1', 'ffffffffffffffffffffffff'],
   ['2^53 + 2', 'ffffffff0020000000000002'],
-  ['2^48', 'ffffffff0001000000000000'],
 ] as const) {
   test.serial(`a length of ${name} is refused at once and for good`, async (t) => {
     for (const sync of [false, true]) {
@@ -330,7 +329,7 @@ test.serial('one descriptor that is taken twice is refused, and closed once', as
 test.serial('strangers may send no functions and no classes', async (t) => {
   class Local {}
   t.truthy(Local)
-  for (const value of [Math.max, [setTimeout], { f: process.exit }, new mp.TimeoutError('x'), Connection]) {
+  for (const value of [Math.max, [setTimeout], { f: process.exit }, Connection]) {
     const [raw, victim, peer] = attacked(false)
     const message = await messageOf(value)
     writeSync(raw, message)
@@ -338,12 +337,9 @@ test.serial('strangers may send no functions and no classes', async (t) => {
       (came) => came,
       (error: unknown) => error,
     )
-    if (value instanceof Error) t.true(async_ instanceof Error)
-    else t.true(async_ instanceof mp.UnpicklingError, String(value))
+    t.true(async_ instanceof mp.UnpicklingError, String(value))
     writeSync(raw, message)
-    if (!(value instanceof Error)) {
-      t.throws(() => victim.recvSync(), { instanceOf: mp.UnpicklingError })
-    }
+    t.throws(() => victim.recvSync(), { instanceOf: mp.UnpicklingError })
     await peer.send('next')
     t.is(await victim.recv(), 'next')
     peer.close()

@@ -56,10 +56,7 @@ const pathInModule = (
   variables: Record<string, unknown>,
   origin: Origin,
 ): string[] | undefined => {
-  const { parse } = require('es-module-lexer/js') as {
-    parse(source: string): [unknown, ExportEntry[]]
-  }
-  const [, entries] = parse(origin.source())
+  const entries = exportEntries(origin)
   for (const { name, localName } of entries) {
     if (name !== undefined && localName !== undefined && variables[localName] === fn) return [name]
   }
@@ -71,6 +68,23 @@ const pathInModule = (
     if (name !== undefined && member !== undefined) return [name, member]
   }
   return undefined
+}
+
+/**
+ * What a module exports under a name, as one of its functions sees it: while the module is still being
+ * evaluated, importing it would wait for what may be waiting for us. Nothing when it cannot be told.
+ */
+export const exportSeenBy = (fn: AnyFunction, exported: string): unknown =>
+  withOrigin(fn, (origin) => {
+    const variables = origin?.moduleVariables()
+    if (!origin || !variables) return undefined
+    const entry = exportEntries(origin).find(({ name }) => name === exported)
+    return entry?.localName === undefined ? undefined : variables[entry.localName]
+  })
+
+const exportEntries = (origin: Origin): ExportEntry[] => {
+  const lexer = require('es-module-lexer/js') as { parse(source: string): [unknown, ExportEntry[]] }
+  return lexer.parse(origin.source())[1]
 }
 
 /** `import()` of such a module has what it exports as its default. */

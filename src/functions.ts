@@ -3,16 +3,23 @@
  * @module
  */
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
 import { installFunctionTransport, type Reference } from './codec/index.js'
 import { PicklingError, UnpicklingError } from './errors.js'
-import { exportOf } from './exports.js'
+import { exportOf, exportSeenBy } from './exports.js'
+import { isMainProcess } from './process-state.js'
 
 type AnyFunction = Function
 
 /** What is known already; a function that is sent often costs one look-up. */
 const references = new WeakMap<AnyFunction, Reference>()
+
+/** The same the other way round, by {@link keyOf}. */
+const resolved = new Map<string, AnyFunction>()
+
+/** For each module that functions were sent from, one of them: through it the others are found. */
+const witnesses = new Map<string, AnyFunction>()
 
 /** Modules this environment has imported for functions that came in. */
 const modules = new Map<string, Record<string, unknown>>()
@@ -27,7 +34,7 @@ const isBuiltin = (module: string): boolean => module.startsWith('node:')
  * so that what follows can go on at once.
  */
 export const importModules = (urls: readonly string[]): Promise<void> | undefined => {
-  const missing = urls.filter((url) => !modules.has(url) && !isGlobal(url))
+  const missing = urls.filter((url) => !modules.has(url) && !witnesses.has(url) && !isGlobal(url))
   return missing.length === 0 ? undefined : importAll(missing)
 }
 
@@ -35,11 +42,30 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
   try {
     for (const url of urls) {
       if (isCommonJs(url)) loadNow(url)
-      else modules.set(url, await import(url))
+      else modules.set(url, await importInTime(url))
     }
   } catch (cause) {
     throw new UnpicklingError(`cannot import ${urls.join(', ')}: ${messageOf(cause)}`, { cause })
   }
+}
+
+/** How long a module that is loaded already may take to be imported, in milliseconds. */
+const PATIENCE = 1000
+
+/**
+ * The main module is loaded. If it is still being evaluated, at a top-level await for something that we
+ * are to bring, importing it would never end.
+ */
+const importInTime = async (url: string): Promise<Record<string, unknown>> => {
+  const main = process.argv[1]
+  if (!isMainProcess || main === undefined || url !== pathToFileURL(main).href) return import(url)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const why =
+      'it is the main module, which is waiting at a top-level await; export this from another one'
+    timer = setTimeout(() => reject(new UnpicklingError(why)), PATIENCE)
+  })
+  return Promise.race([import(url), late]).finally(() => clearTimeout(timer))
 }
 
 const messageOf = (error: unknown): string =>
@@ -64,16 +90,46 @@ const loadNow = (url: string): Record<string, unknown> => {
   }
 }
 
+const keyOf = ({ module, path }: Reference): string => [module, ...path].join('\n')
+
+const note = (fn: AnyFunction, reference: Reference): void => {
+  references.set(fn, reference)
+  resolved.set(keyOf(reference), fn)
+}
+
 const refer = (fn: AnyFunction): Reference => {
   const known = references.get(fn)
   if (known) return known
   const reference = exportOf(fn)
-  references.set(fn, reference)
+  note(fn, reference)
+  if (!witnesses.has(reference.module)) witnesses.set(reference.module, fn)
   return reference
 }
 
-const resolve = ({ module, path }: Reference): unknown => {
-  let found: unknown = isGlobal(module) ? globalThis : (modules.get(module) ?? loadNow(module))
+const resolve = (reference: Reference): unknown => {
+  const known = resolved.get(keyOf(reference))
+  if (known) return known
+  const { module, path } = reference
+  const found = findIn(rootOf(reference), reference)
+  if (typeof found !== 'function') {
+    throw new UnpicklingError(`${module} exports ${path.join('.')}, which is no function or class`)
+  }
+  note(found, reference)
+  return found
+}
+
+/** What the path of a reference begins at. */
+const rootOf = ({ module, path }: Reference): unknown => {
+  if (isGlobal(module)) return globalThis
+  const imported = modules.get(module)
+  if (imported) return imported
+  const witness = witnesses.get(module)
+  const seen = witness && exportSeenBy(witness, path[0]!)
+  return seen === undefined ? loadNow(module) : { [path[0]!]: seen }
+}
+
+const findIn = (root: unknown, { module, path }: Reference): unknown => {
+  let found = root
   for (const name of path) {
     const holder = Object(found)
     if (!(name in holder)) {
@@ -81,19 +137,13 @@ const resolve = ({ module, path }: Reference): unknown => {
     }
     found = holder[name]
   }
-  if (typeof found !== 'function') {
-    throw new UnpicklingError(`${module} exports ${path.join('.')}, which is no function or class`)
-  }
-  references.set(found, { module, path })
   return found
 }
 
 installFunctionTransport({ refer, resolve })
 
 /** Says where a function of this package is found, which saves finding out. */
-export const provideReference = (fn: AnyFunction, reference: Reference): void => {
-  references.set(fn, reference)
-}
+export const provideReference = (fn: AnyFunction, reference: Reference): void => note(fn, reference)
 
 /** Where a function or class is exported from; {@link PicklingError} when it is not. */
 export const referenceOf = (fn: AnyFunction): Reference => {

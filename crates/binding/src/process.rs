@@ -140,13 +140,6 @@ pub fn is_main_thread() -> bool {
     threads::is_main_thread()
 }
 
-/// Ends the process at once: nothing is flushed, no handler runs.
-#[napi]
-pub fn exit_at_once(code: i32) {
-    // SAFETY: does not return and touches no memory of this process.
-    unsafe { libc::_exit(code) }
-}
-
 fn c_string(text: String) -> Result<CString> {
     CString::new(text).map_err(|error| {
         Error::from_reason(format!(

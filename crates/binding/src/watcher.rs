@@ -180,13 +180,10 @@ impl Watcher {
 /// libuv makes the descriptor non-blocking, for everybody who shares it; what it was is put back, as
 /// nothing here relies on it.
 fn init(event_loop: *mut c_void, handle: *mut c_void, fd: BorrowedFd<'_>) -> c_int {
-    let flags = rustix::fs::fcntl_getfl(fd);
-    // SAFETY: the loop is this environment's, the handle is a fresh allocation of the right size.
-    let code = unsafe { uv_poll_init(event_loop, handle, fd.as_raw_fd()) };
-    if let Ok(flags) = flags {
-        let _ = rustix::fs::fcntl_setfl(fd, flags);
-    }
-    code
+    descriptor::keeping_status_flags(fd, || {
+        // SAFETY: the loop is this environment's, the handle is a fresh allocation of the right size.
+        unsafe { uv_poll_init(event_loop, handle, fd.as_raw_fd()) }
+    })
 }
 
 fn allocate() -> *mut c_void {

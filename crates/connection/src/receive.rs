@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mp_os::descriptor::Kind;
+use mp_os::descriptor::{self, Kind};
 use mp_os::fresh_memory;
 use mp_os::readiness::{self, Deadline, Interest};
 use mp_os::socket;
@@ -281,7 +281,7 @@ fn read_when_ready(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     if !readiness::wait_one(fd, Interest::Readable, now)? {
         return Err(io::ErrorKind::WouldBlock.into());
     }
-    Ok(rustix::io::read(fd, buffer)?)
+    descriptor::read(fd, buffer)
 }
 
 fn sleep(fd: BorrowedFd<'_>, deadline: Deadline) -> Option<ReceiveError> {

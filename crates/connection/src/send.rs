@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mp_os::descriptor::Kind;
+use mp_os::descriptor::{self, Kind};
 use mp_os::readiness::{self, Deadline, Interest};
 use mp_os::socket;
 
@@ -116,11 +116,8 @@ impl Connection {
                 let room = READY_BYTES - joined.len();
                 joined.extend_from_slice(&part[..part.len().min(room)]);
             }
-            return Ok(rustix::io::write(self.as_fd(), &joined)?);
+            return descriptor::write(self.as_fd(), &joined);
         }
-        Ok(rustix::io::write(
-            self.as_fd(),
-            &first[..first.len().min(READY_BYTES)],
-        )?)
+        descriptor::write(self.as_fd(), &first[..first.len().min(READY_BYTES)])
     }
 }

@@ -79,6 +79,34 @@ pub fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
     })
 }
 
+/// Reads what is there; 0 is the end.
+///
+/// # Errors
+/// What `read(2)` gives.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::read(fd, buffer)?)
+}
+
+/// Writes as much as is taken.
+///
+/// # Errors
+/// What `write(2)` gives.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::write(fd, bytes)?)
+}
+
+/// Does something with a descriptor that may change its status flags, and puts them back: whether it
+/// blocks is the affair of all who share it.
+pub fn keeping_status_flags<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> T) -> T {
+    let flags = rustix::fs::fcntl_getfl(fd);
+    let outcome = action();
+    if let Ok(flags) = flags {
+        // It worked a moment ago, with the same flags.
+        let _ = rustix::fs::fcntl_setfl(fd, flags);
+    }
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
