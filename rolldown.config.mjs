@@ -18,7 +18,7 @@ export default defineConfig({
       groups: [
         {
           name: 'multiprocessing',
-          test: (id) => /\/src\//.test(id) && !id.endsWith('/spawn-main.ts'),
+          test: (id) => /\/src\//.test(id) && !/\/(?:import-module|spawn-main)\.ts$/.test(id),
         },
       ],
     },

@@ -35,7 +35,10 @@ const receivers: Call[] = [
   { name: 'recvSync', run: (c, options) => c.recvSync(options as object) },
   { name: 'recvBytes', run: (c, options) => c.recvBytes(options as object) },
   { name: 'recvBytesSync', run: (c, options) => c.recvBytesSync(options as object) },
-  { name: 'recvBytesInto', run: (c, options) => c.recvBytesInto(Buffer.alloc(9), options as object) },
+  {
+    name: 'recvBytesInto',
+    run: (c, options) => c.recvBytesInto(Buffer.alloc(9), options as object),
+  },
   {
     name: 'recvBytesIntoSync',
     run: (c, options) => c.recvBytesIntoSync(Buffer.alloc(9), options as object),
@@ -58,20 +61,23 @@ const senders: Call[] = [
 const noTimes: unknown[] = [Number.NaN, '5', true, 5n, {}, [], Symbol('time'), Object.create(null)]
 
 for (const { name, run } of [...receivers, ...pollers]) {
-  test.serial(`${name} refuses a timeout that is none, whether or not a message is there`, async (t) => {
-    const [a, b] = mp.Pipe()
-    for (const timeout of noTimes) {
-      const early = await outcomeOf(() => within(name, Promise.resolve(run(b, { timeout }))))
-      t.true('error' in early && early.error instanceof TypeError, `empty: ${typeof timeout}`)
-    }
-    await a.sendBytes(small)
-    for (const timeout of noTimes) {
-      const late = await outcomeOf(() => run(b, { timeout }))
-      t.true('error' in late && late.error instanceof TypeError, `full: ${typeof timeout}`)
-    }
-    t.deepEqual(await b.recvBytes({ timeout: 1000 }), small, 'a refused call takes no message')
-    closeAll(a, b)
-  })
+  test.serial(
+    `${name} refuses a timeout that is none, whether or not a message is there`,
+    async (t) => {
+      const [a, b] = mp.Pipe()
+      for (const timeout of noTimes) {
+        const early = await outcomeOf(() => within(name, Promise.resolve(run(b, { timeout }))))
+        t.true('error' in early && early.error instanceof TypeError, `empty: ${typeof timeout}`)
+      }
+      await a.sendBytes(small)
+      for (const timeout of noTimes) {
+        const late = await outcomeOf(() => run(b, { timeout }))
+        t.true('error' in late && late.error instanceof TypeError, `full: ${typeof timeout}`)
+      }
+      t.deepEqual(await b.recvBytes({ timeout: 1000 }), small, 'a refused call takes no message')
+      closeAll(a, b)
+    },
+  )
 }
 
 for (const { name, run } of senders) {
@@ -103,7 +109,9 @@ test.serial('an infinite timeout is for ever, a negative one is none', async (t)
   const [a, b] = mp.Pipe()
   for (const { run } of receivers) {
     for (const timeout of [-1, -Infinity, -0, 0]) {
-      const outcome = await outcomeOf(() => within('a zero timeout', Promise.resolve(run(b, { timeout }))))
+      const outcome = await outcomeOf(() =>
+        within('a zero timeout', Promise.resolve(run(b, { timeout }))),
+      )
       t.true('error' in outcome && outcome.error instanceof mp.TimeoutError)
     }
   }
@@ -190,26 +198,29 @@ test.serial('a signal that was aborted before wins over everything', async (t) =
   closeAll(a, b)
 })
 
-test.serial('a signal that is aborted while waiting ends the wait, with whatever reason', async (t) => {
-  const [a, b] = mp.Pipe()
-  const calls = [...receivers, ...pollers].filter(({ name }) => !name.endsWith('Sync'))
-  for (const reason of [new Error('mine'), 'text', 0, null, false]) {
-    for (const { name, run } of calls) {
+test.serial(
+  'a signal that is aborted while waiting ends the wait, with whatever reason',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const calls = [...receivers, ...pollers].filter(({ name }) => !name.endsWith('Sync'))
+    for (const reason of [new Error('mine'), 'text', 0, null, false]) {
+      for (const { name, run } of calls) {
+        const controller = new AbortController()
+        const options = { signal: controller.signal, timeout: null }
+        const waiting = outcomeOf(() => run(b, options))
+        controller.abort(reason)
+        t.deepEqual(await within(name, waiting), { error: reason }, name)
+      }
       const controller = new AbortController()
-      const options = { signal: controller.signal, timeout: null }
-      const waiting = outcomeOf(() => run(b, options))
+      const waiting = outcomeOf(() => wait([b], { signal: controller.signal }))
       controller.abort(reason)
-      t.deepEqual(await within(name, waiting), { error: reason }, name)
+      t.deepEqual(await within('wait', waiting), { error: reason }, 'wait')
     }
-    const controller = new AbortController()
-    const waiting = outcomeOf(() => wait([b], { signal: controller.signal }))
-    controller.abort(reason)
-    t.deepEqual(await within('wait', waiting), { error: reason }, 'wait')
-  }
-  await a.send('whole')
-  t.is(await b.recv(), 'whole')
-  closeAll(a, b)
-})
+    await a.send('whole')
+    t.is(await b.recv(), 'whole')
+    closeAll(a, b)
+  },
+)
 
 test.serial('a signal that is aborted after the wait does nothing', async (t) => {
   const [a, b] = mp.Pipe()
@@ -263,26 +274,29 @@ test.serial('an aborted wait leaves no timer that keeps the process alive', asyn
   closeAll(a, b)
 })
 
-test.serial('every call on a closed connection is an OSError, but for close and the flags', async (t) => {
-  const [a, b] = mp.Pipe()
-  a.close()
-  a.close()
-  a[Symbol.dispose]()
-  t.true(a.closed)
-  t.true(a.readable)
-  t.true(a.writable)
-  const expected = { message: 'handle is closed' }
-  for (const { name, run } of [...receivers, ...pollers, ...senders]) {
-    const outcome = await outcomeOf(() => run(a, {}))
-    t.true('error' in outcome && outcome.error instanceof mp.OSError, name)
-    t.like((outcome as { error: Error }).error, expected, name)
-  }
-  t.throws(() => a.fileno(), { instanceOf: mp.OSError, ...expected })
-  await t.throwsAsync(wait([a]), { instanceOf: mp.OSError, ...expected })
-  t.throws(() => waitSync([a]), { instanceOf: mp.OSError, ...expected })
-  await t.throwsAsync(b.send(a), { message: /handle is closed/ })
-  b.close()
-})
+test.serial(
+  'every call on a closed connection is an OSError, but for close and the flags',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    a.close()
+    a.close()
+    a[Symbol.dispose]()
+    t.true(a.closed)
+    t.true(a.readable)
+    t.true(a.writable)
+    const expected = { message: 'handle is closed' }
+    for (const { name, run } of [...receivers, ...pollers, ...senders]) {
+      const outcome = await outcomeOf(() => run(a, {}))
+      t.true('error' in outcome && outcome.error instanceof mp.OSError, name)
+      t.like((outcome as { error: Error }).error, expected, name)
+    }
+    t.throws(() => a.fileno(), { instanceOf: mp.OSError, ...expected })
+    await t.throwsAsync(wait([a]), { instanceOf: mp.OSError, ...expected })
+    t.throws(() => waitSync([a]), { instanceOf: mp.OSError, ...expected })
+    await t.throwsAsync(b.send(a), { message: /handle is closed/ })
+    b.close()
+  },
+)
 
 test.serial('each end of a one-way pair refuses the other way, in both forms', async (t) => {
   const [reader, writer] = mp.Pipe(false)
@@ -337,7 +351,10 @@ b.close()
 await waiting
 `,
   )
-  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'OSError handle is closed\n' })
+  t.deepEqual(
+    { code, signal, stdout },
+    { code: 0, signal: null, stdout: 'OSError handle is closed\n' },
+  )
 })
 
 test.serial('wait ends when what it waits for is closed a moment later', async (t) => {
@@ -353,13 +370,18 @@ setTimeout(() => b.close(), 20)
 await waiting
 `,
   )
-  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'OSError handle is closed\n' })
+  t.deepEqual(
+    { code, signal, stdout },
+    { code: 0, signal: null, stdout: 'OSError handle is closed\n' },
+  )
 })
 
-test.serial('a descriptor number that is taken again is not confused with what was closed', async (t) => {
-  const { code, signal, stdout } = await program(
-    t,
-    `
+test.serial(
+  'a descriptor number that is taken again is not confused with what was closed',
+  async (t) => {
+    const { code, signal, stdout } = await program(
+      t,
+      `
 const [a, b] = mp.Pipe()
 const forever = connections.wait([b], { timeout: 300 }).catch(() => [])
 b.close()
@@ -373,9 +395,10 @@ for (let round = 0; round < 2; round++) {
   await forever
 }
 `,
-  )
-  t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'mine\n'.repeat(8) })
-})
+    )
+    t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'mine\n'.repeat(8) })
+  },
+)
 
 test.serial('sendBytes checks its range', async (t) => {
   const [a, b] = mp.Pipe()
@@ -402,8 +425,15 @@ test.serial('sendBytes checks its range', async (t) => {
     t.throws(() => a.sendBytesSync(bytes, options), expected)
   }
   t.false(await b.poll())
-  for (const options of [{ offset: 6 }, { offset: 6, size: 0 }, { offset: 2, size: null as never }]) {
-    const sent = bytes.subarray(options.offset, 'size' in options && options.size === 0 ? 6 : undefined)
+  for (const options of [
+    { offset: 6 },
+    { offset: 6, size: 0 },
+    { offset: 2, size: null as never },
+  ]) {
+    const sent = bytes.subarray(
+      options.offset,
+      'size' in options && options.size === 0 ? 6 : undefined,
+    )
     await a.sendBytes(bytes, options)
     t.deepEqual(await b.recvBytes(), sent)
     a.sendBytesSync(bytes, options)
@@ -494,29 +524,32 @@ test.serial('recvBytesInto checks its offset and takes nothing then', async (t) 
   closeAll(a, b)
 })
 
-test.serial('a message that does not fit the buffer is in the error, whole, and the next one is next', async (t) => {
-  const [a, b] = mp.Pipe()
-  for (const length of [1, 5, 65_536, 65_537, 150_000]) {
-    const message = Buffer.alloc(length, 'm')
-    for (const room of [0, length - 1]) {
-      for (const sync of [false, true]) {
-        const sending = Promise.all([a.sendBytes(message), a.sendBytes(small)])
-        const target = Buffer.alloc(room, '.')
-        const outcome = await outcomeOf(() =>
-          sync ? b.recvBytesIntoSync(target) : b.recvBytesInto(target),
-        )
-        const { error } = outcome as { error: mp.BufferTooShort }
-        t.true(error instanceof mp.BufferTooShort)
-        t.true(message.equals(error.data))
-        t.is(error.code, 'ERR_BUFFER_TOO_SHORT')
-        t.true(target.equals(Buffer.alloc(room, '.')), 'the buffer is as it was')
-        t.deepEqual(await b.recvBytes(), small)
-        await sending
+test.serial(
+  'a message that does not fit the buffer is in the error, whole, and the next one is next',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    for (const length of [1, 5, 65_536, 65_537, 150_000]) {
+      const message = Buffer.alloc(length, 'm')
+      for (const room of [0, length - 1]) {
+        for (const sync of [false, true]) {
+          const sending = Promise.all([a.sendBytes(message), a.sendBytes(small)])
+          const target = Buffer.alloc(room, '.')
+          const outcome = await outcomeOf(() =>
+            sync ? b.recvBytesIntoSync(target) : b.recvBytesInto(target),
+          )
+          const { error } = outcome as { error: mp.BufferTooShort }
+          t.true(error instanceof mp.BufferTooShort)
+          t.true(message.equals(error.data))
+          t.is(error.code, 'ERR_BUFFER_TOO_SHORT')
+          t.true(target.equals(Buffer.alloc(room, '.')), 'the buffer is as it was')
+          t.deepEqual(await b.recvBytes(), small)
+          await sending
+        }
       }
     }
-  }
-  closeAll(a, b)
-})
+    closeAll(a, b)
+  },
+)
 
 for (const sync of [false, true]) {
   const form = sync ? 'Sync' : 'Promise'
@@ -525,72 +558,96 @@ for (const sync of [false, true]) {
     return sync ? c.recvBytesSync(options) : await c.recvBytes(options)
   }
 
-  test.serial(`maxLength: what is allowed comes, what is longer ends the receiving [${form}]`, async (t) => {
-    const [a, b] = mp.Pipe()
-    for (const nothing of [null, undefined]) {
+  test.serial(
+    `maxLength: what is allowed comes, what is longer ends the receiving [${form}]`,
+    async (t) => {
+      const [a, b] = mp.Pipe()
+      for (const nothing of [null, undefined]) {
+        await a.sendBytes(small)
+        t.deepEqual(await take(b, nothing), small)
+      }
+      await a.sendBytes(Buffer.alloc(0))
+      t.is((await take(b, 0)).length, 0)
       await a.sendBytes(small)
-      t.deepEqual(await take(b, nothing), small)
-    }
-    await a.sendBytes(Buffer.alloc(0))
-    t.is((await take(b, 0)).length, 0)
-    await a.sendBytes(small)
-    for (const [wrong, type] of [
-      [-1, mp.ValueError],
-      [-Infinity, TypeError],
-      [0.5, TypeError],
-      [Number.NaN, TypeError],
-      ['9', TypeError],
-      [9n, TypeError],
-    ] as const) {
-      await t.throwsAsync(take(b, wrong), { instanceOf: type })
-    }
-    t.deepEqual(await take(b, 3), small)
-    await a.sendBytes(small)
-    await a.sendBytes(Buffer.from('never seen'))
-    const bad = { instanceOf: mp.OSError, message: 'bad message length' }
-    await t.throwsAsync(take(b, 2), bad)
-    t.false(b.closed, 'it can still send')
-    await t.throwsAsync(take(b, 100), { instanceOf: mp.OSError })
-    await t.throwsAsync(within('recv', b.recv()), { instanceOf: mp.OSError })
-    t.throws(() => b.recvSync({ timeout: 0 }), { instanceOf: mp.OSError })
-    await t.throwsAsync(b.recvBytesInto(Buffer.alloc(99)), { instanceOf: mp.OSError })
-    t.throws(() => b.recvBytesIntoSync(Buffer.alloc(99)), { instanceOf: mp.OSError })
-    await b.send('the other way')
-    t.is(await a.recv(), 'the other way')
-    closeAll(a, b)
-  })
+      for (const [wrong, type] of [
+        [-1, mp.ValueError],
+        [-Infinity, TypeError],
+        [0.5, TypeError],
+        [Number.NaN, TypeError],
+        ['9', TypeError],
+        [9n, TypeError],
+      ] as const) {
+        await t.throwsAsync(take(b, wrong), { instanceOf: type })
+      }
+      t.deepEqual(await take(b, 3), small)
+      await a.sendBytes(small)
+      await a.sendBytes(Buffer.from('never seen'))
+      const bad = { instanceOf: mp.OSError, message: 'bad message length' }
+      await t.throwsAsync(take(b, 2), bad)
+      t.false(b.closed, 'it can still send')
+      await t.throwsAsync(take(b, 100), { instanceOf: mp.OSError })
+      await t.throwsAsync(within('recv', b.recv()), { instanceOf: mp.OSError })
+      t.throws(() => b.recvSync({ timeout: 0 }), { instanceOf: mp.OSError })
+      await t.throwsAsync(b.recvBytesInto(Buffer.alloc(99)), { instanceOf: mp.OSError })
+      t.throws(() => b.recvBytesIntoSync(Buffer.alloc(99)), { instanceOf: mp.OSError })
+      await b.send('the other way')
+      t.is(await a.recv(), 'the other way')
+      closeAll(a, b)
+    },
+  )
 
-  test.serial(`maxLength: a read-only connection that got a longer message is closed [${form}]`, async (t) => {
-    const [reader, writer] = mp.Pipe(false)
-    await writer.sendBytes(small)
-    const bad = { instanceOf: mp.OSError, message: 'bad message length' }
-    await t.throwsAsync(take(reader, 2), bad)
-    t.true(reader.closed)
-    await t.throwsAsync(take(reader, 2), { message: 'handle is closed' })
-    const pipe = { instanceOf: mp.OSError, code: 'EPIPE' }
-    await t.throwsAsync(writer.sendBytes(small), pipe)
-    writer.close()
-  })
+  test.serial(
+    `maxLength: a read-only connection that got a longer message is closed [${form}]`,
+    async (t) => {
+      const [reader, writer] = mp.Pipe(false)
+      await writer.sendBytes(small)
+      const bad = { instanceOf: mp.OSError, message: 'bad message length' }
+      await t.throwsAsync(take(reader, 2), bad)
+      t.true(reader.closed)
+      await t.throwsAsync(take(reader, 2), { message: 'handle is closed' })
+      const pipe = { instanceOf: mp.OSError, code: 'EPIPE' }
+      await t.throwsAsync(writer.sendBytes(small), pipe)
+      writer.close()
+    },
+  )
 }
 
-test.serial('maxLength of one receiver does not hurt those behind it before their time', async (t) => {
-  const [a, b] = mp.Pipe()
-  const first = b.recvBytes({ maxLength: 5 })
-  const second = outcomeOf(() => b.recvBytes({ maxLength: 2 }))
-  const third = outcomeOf(() => b.recv())
-  await a.sendBytes(small)
-  await a.sendBytes(small)
-  t.deepEqual(await first, small)
-  for (const waiting of [second, third]) {
-    const outcome = await within('who waits behind a refused message', waiting)
-    t.true('error' in outcome && outcome.error instanceof mp.OSError)
-  }
-  closeAll(a, b)
-})
+test.serial(
+  'maxLength of one receiver does not hurt those behind it before their time',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const first = b.recvBytes({ maxLength: 5 })
+    const second = outcomeOf(() => b.recvBytes({ maxLength: 2 }))
+    const third = outcomeOf(() => b.recv())
+    await a.sendBytes(small)
+    await a.sendBytes(small)
+    t.deepEqual(await first, small)
+    for (const waiting of [second, third]) {
+      const outcome = await within('who waits behind a refused message', waiting)
+      t.true('error' in outcome && outcome.error instanceof mp.OSError)
+    }
+    closeAll(a, b)
+  },
+)
 
 test.serial('a Connection is made of an open descriptor only', (t) => {
-  for (const fd of [-1, 1.5, Number.NaN, Infinity, '3', null, undefined, 3n, {}, 2 ** 31, 2 ** 32]) {
-    t.throws(() => new Connection(fd as number), { instanceOf: mp.ValueError, message: /^invalid handle/ })
+  for (const fd of [
+    -1,
+    1.5,
+    Number.NaN,
+    Infinity,
+    '3',
+    null,
+    undefined,
+    3n,
+    {},
+    2 ** 31,
+    2 ** 32,
+  ]) {
+    t.throws(() => new Connection(fd as number), {
+      instanceOf: mp.ValueError,
+      message: /^invalid handle/,
+    })
   }
   const bad = { instanceOf: mp.OSError, code: 'EBADF' }
   t.throws(() => new Connection(2 ** 31 - 1), bad)
@@ -642,21 +699,24 @@ test.serial('wait refuses what cannot be waited for, in both forms', async (t) =
   t.deepEqual(waitSync([], { timeout: 1 }), [])
 })
 
-test.serial('wait gives what is ready in the order given, the same thing twice too, from any iterable', async (t) => {
-  const pairs = Array.from({ length: 60 }, () => mp.Pipe())
-  const ends = pairs.map(([, end]) => end)
-  t.deepEqual(await wait(ends, { timeout: 1 }), [])
-  const waiting = wait(new Set<Waitable>([...ends].reverse()))
-  await pairs[7]![0].send(1)
-  t.deepEqual(await within('one is ready', waiting), [ends[7]!])
-  await pairs[41]![0].send(1)
-  pairs[3]![0].close()
-  const twice = [...ends, ...ends, ends[41]!.fileno()]
-  const expected = [ends[3], ends[7], ends[41], ends[3], ends[7], ends[41], ends[41]!.fileno()]
-  t.deepEqual(await wait(twice), expected as Waitable[])
-  t.deepEqual(waitSync(twice), expected as Waitable[])
-  for (const pair of pairs) closeAll(...pair)
-})
+test.serial(
+  'wait gives what is ready in the order given, the same thing twice too, from any iterable',
+  async (t) => {
+    const pairs = Array.from({ length: 60 }, () => mp.Pipe())
+    const ends = pairs.map(([, end]) => end)
+    t.deepEqual(await wait(ends, { timeout: 1 }), [])
+    const waiting = wait(new Set<Waitable>([...ends].reverse()))
+    await pairs[7]![0].send(1)
+    t.deepEqual(await within('one is ready', waiting), [ends[7]!])
+    await pairs[41]![0].send(1)
+    pairs[3]![0].close()
+    const twice = [...ends, ...ends, ends[41]!.fileno()]
+    const expected = [ends[3], ends[7], ends[41], ends[3], ends[7], ends[41], ends[41]!.fileno()]
+    t.deepEqual(await wait(twice), expected as Waitable[])
+    t.deepEqual(waitSync(twice), expected as Waitable[])
+    for (const pair of pairs) closeAll(...pair)
+  },
+)
 
 test.serial('Pipe takes a boolean or options', (t) => {
   for (const options of [undefined, true, {}, { duplex: true }, { duplex: undefined as never }]) {

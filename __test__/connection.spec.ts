@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
 import * as mp from 'node-multiprocessing'
@@ -34,29 +34,32 @@ const sizes = [
 ]
 
 for (const size of sizes) {
-  test.serial(`a message of ${size} bytes, as bytes, into a buffer, and in an object`, async (t) => {
-    const [a, b] = mp.Pipe()
-    const bytes = pattern(size)
-    const sending = (async () => {
-      await a.sendBytes(bytes)
-      await a.sendBytes(bytes)
-      await a.send({ bytes, text: 'x'.repeat(size % 70_000) })
-      await a.send(bytes)
-    })()
-    t.true(bytes.equals(await within('bytes', b.recvBytes())))
-    const target = Buffer.alloc(size + 2, '.')
-    t.is(await within('into', b.recvBytesInto(target, 1)), size)
-    t.true(target.subarray(1, -1).equals(bytes))
-    t.is(target[0], 46)
-    t.is(target[size + 1], 46)
-    const object = await within('object', b.recv<{ bytes: Buffer; text: string }>())
-    t.true(bytes.equals(object.bytes))
-    t.is(object.text.length, size % 70_000)
-    t.true(bytes.equals(await within('buffer', b.recv<Buffer>())))
-    await sending
-    t.false(await b.poll())
-    close(a, b)
-  })
+  test.serial(
+    `a message of ${size} bytes, as bytes, into a buffer, and in an object`,
+    async (t) => {
+      const [a, b] = mp.Pipe()
+      const bytes = pattern(size)
+      const sending = (async () => {
+        await a.sendBytes(bytes)
+        await a.sendBytes(bytes)
+        await a.send({ bytes, text: 'x'.repeat(size % 70_000) })
+        await a.send(bytes)
+      })()
+      t.true(bytes.equals(await within('bytes', b.recvBytes())))
+      const target = Buffer.alloc(size + 2, '.')
+      t.is(await within('into', b.recvBytesInto(target, 1)), size)
+      t.true(target.subarray(1, -1).equals(bytes))
+      t.is(target[0], 46)
+      t.is(target[size + 1], 46)
+      const object = await within('object', b.recv<{ bytes: Buffer; text: string }>())
+      t.true(bytes.equals(object.bytes))
+      t.is(object.text.length, size % 70_000)
+      t.true(bytes.equals(await within('buffer', b.recv<Buffer>())))
+      await sending
+      t.false(await b.poll())
+      close(a, b)
+    },
+  )
 }
 
 test.serial('a message of every size up to 4 KiB, blocking, one after the other', (t) => {
@@ -119,102 +122,113 @@ test.serial('many receivers are served first come, first served, of all kinds', 
   close(a, b)
 })
 
-test.serial('many senders are served in the order of their calls, whatever they send', async (t) => {
-  const [a, b] = mp.Pipe()
-  const large = pattern(700_000)
-  const sending = Array.from({ length: 60 }, (_, i) =>
-    i % 3 === 0 ? a.sendBytes(large) : i % 3 === 1 ? a.send({ i, large }) : a.send(i),
-  )
-  for (let i = 0; i < 60; i++) {
-    if (i % 3 === 0) t.true(large.equals(await b.recvBytes()))
-    else if (i % 3 === 1) t.is((await b.recv<{ i: number }>()).i, i)
-    else t.is(await b.recv(), i)
-  }
-  await within('all senders', Promise.all(sending))
-  close(a, b)
-})
+test.serial(
+  'many senders are served in the order of their calls, whatever they send',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const large = pattern(700_000)
+    const sending = Array.from({ length: 60 }, (_, i) =>
+      i % 3 === 0 ? a.sendBytes(large) : i % 3 === 1 ? a.send({ i, large }) : a.send(i),
+    )
+    for (let i = 0; i < 60; i++) {
+      if (i % 3 === 0) t.true(large.equals(await b.recvBytes()))
+      else if (i % 3 === 1) t.is((await b.recv<{ i: number }>()).i, i)
+      else t.is(await b.recv(), i)
+    }
+    await within('all senders', Promise.all(sending))
+    close(a, b)
+  },
+)
 
-test.serial('a receiver that was aborted or timed out loses no message, wherever it was', async (t) => {
-  const [a, b] = mp.Pipe()
-  const raw = a.fileno()
-  const messages = Array.from({ length: 40 }, (_, i) => pattern((i * 7919) % 90_000))
-  const framed = messages.map((bytes) => {
-    const header = Buffer.alloc(4)
-    header.writeInt32BE(bytes.length)
-    return Buffer.concat([header, bytes])
-  })
-  const stream = Buffer.concat(framed)
-  let got = 0
-  let early = 0
-  for (let at = 0; at < stream.length; ) {
-    const piece = Math.min(stream.length - at, 1 + ((at * 31) % 20_011))
-    at += writeSync(raw, stream, at, piece)
-    for (;;) {
-      const how = early++ % 4
-      const controller = new AbortController()
-      try {
-        let bytes: Buffer
-        if (how === 0) bytes = b.recvBytesSync({ timeout: 0 })
-        else if (how === 1) {
-          const receiving = b.recvBytes({ signal: controller.signal })
-          controller.abort(new mp.TimeoutError())
-          bytes = await receiving
-        } else if (how === 2) {
-          const target = Buffer.alloc(100_000)
-          bytes = target.subarray(0, b.recvBytesIntoSync(target, { timeout: 0 }))
-        } else {
-          const target = Buffer.alloc(100_000)
-          bytes = target.subarray(0, await b.recvBytesInto(target, { timeout: 0 }))
+test.serial(
+  'a receiver that was aborted or timed out loses no message, wherever it was',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const raw = a.fileno()
+    const messages = Array.from({ length: 40 }, (_, i) => pattern((i * 7919) % 90_000))
+    const framed = messages.map((bytes) => {
+      const header = Buffer.alloc(4)
+      header.writeInt32BE(bytes.length)
+      return Buffer.concat([header, bytes])
+    })
+    const stream = Buffer.concat(framed)
+    let got = 0
+    let early = 0
+    for (let at = 0; at < stream.length; ) {
+      const piece = Math.min(stream.length - at, 1 + ((at * 31) % 20_011))
+      at += writeSync(raw, stream, at, piece)
+      for (;;) {
+        const how = early++ % 4
+        const controller = new AbortController()
+        try {
+          let bytes: Buffer
+          if (how === 0) bytes = b.recvBytesSync({ timeout: 0 })
+          else if (how === 1) {
+            const receiving = b.recvBytes({ signal: controller.signal })
+            controller.abort(new mp.TimeoutError())
+            bytes = await receiving
+          } else if (how === 2) {
+            const target = Buffer.alloc(100_000)
+            bytes = target.subarray(0, b.recvBytesIntoSync(target, { timeout: 0 }))
+          } else {
+            const target = Buffer.alloc(100_000)
+            bytes = target.subarray(0, await b.recvBytesInto(target, { timeout: 0 }))
+          }
+          t.true(bytes.equals(messages[got++]!), `message ${got}`)
+        } catch (error) {
+          t.true(error instanceof mp.TimeoutError)
+          break
         }
-        t.true(bytes.equals(messages[got++]!), `message ${got}`)
-      } catch (error) {
-        t.true(error instanceof mp.TimeoutError)
-        break
       }
     }
-  }
-  while (got < messages.length) t.true((await b.recvBytes()).equals(messages[got++]!))
-  t.false(await b.poll())
-  close(a, b)
-})
+    while (got < messages.length) t.true((await b.recvBytes()).equals(messages[got++]!))
+    t.false(await b.poll())
+    close(a, b)
+  },
+)
 
-test.serial('a sender that was aborted or timed out in mid-message keeps the stream whole', async (t) => {
-  const [a, b] = mp.Pipe()
-  const large = pattern(9_000_001)
-  const controller = new AbortController()
-  const aborted = t.throwsAsync(a.sendBytes(large, { signal: controller.signal }), {
-    message: 'enough',
-  })
-  const behind = t.throwsAsync(a.send({ never: large }, { signal: controller.signal }), {
-    message: 'enough',
-  })
-  controller.abort(new Error('enough'))
-  await aborted
-  await behind
-  const after = a.send('after')
-  t.true(large.equals(await within('the message that was begun', b.recvBytes())))
-  t.is(await within('the one after', b.recv()), 'after')
-  await after
-  for (const send of [
-    () => a.sendBytesSync(large, { timeout: 5 }),
-    () => a.sendSync({ large }, { timeout: 5 }),
-    () => a.sendSync('x'.repeat(9_000_000), { timeout: 5 }),
-  ]) {
-    t.throws(send, { instanceOf: mp.TimeoutError })
-    const next = a.send('next')
-    await within('the message that was begun', b.recvBytes())
-    t.is(await within('the next', b.recv()), 'next')
-    await next
-  }
-  close(a, b)
-})
+test.serial(
+  'a sender that was aborted or timed out in mid-message keeps the stream whole',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const large = pattern(9_000_001)
+    const controller = new AbortController()
+    const aborted = t.throwsAsync(a.sendBytes(large, { signal: controller.signal }), {
+      message: 'enough',
+    })
+    const behind = t.throwsAsync(a.send({ never: large }, { signal: controller.signal }), {
+      message: 'enough',
+    })
+    controller.abort(new Error('enough'))
+    await aborted
+    await behind
+    const after = a.send('after')
+    t.true(large.equals(await within('the message that was begun', b.recvBytes())))
+    t.is(await within('the one after', b.recv()), 'after')
+    await after
+    for (const send of [
+      () => a.sendBytesSync(large, { timeout: 5 }),
+      () => a.sendSync({ large }, { timeout: 5 }),
+      () => a.sendSync('x'.repeat(9_000_000), { timeout: 5 }),
+    ]) {
+      t.throws(send, { instanceOf: mp.TimeoutError })
+      const next = a.send('next')
+      await within('the message that was begun', b.recvBytes())
+      t.is(await within('the next', b.recv()), 'next')
+      await next
+    }
+    close(a, b)
+  },
+)
 
 test.serial('a sender that runs out of time before its first byte sends nothing', async (t) => {
   const [a, b] = mp.Pipe()
   const filling = a.sendBytes(pattern(9_000_000))
   await t.throwsAsync(a.send('late', { timeout: 5 }), { instanceOf: mp.TimeoutError })
   t.throws(() => a.sendSync('late', { timeout: 5 }), { instanceOf: mp.TimeoutError })
-  t.throws(() => a.sendBytesSync(Buffer.from('late'), { timeout: 5 }), { instanceOf: mp.TimeoutError })
+  t.throws(() => a.sendBytesSync(Buffer.from('late'), { timeout: 5 }), {
+    instanceOf: mp.TimeoutError,
+  })
   const next = a.send('in time')
   await b.recvBytes()
   t.is(await within('the next', b.recv()), 'in time')
@@ -284,10 +298,12 @@ for (const call of [
   t.deepEqual({ code, stdout }, { code: 0, stdout: 'enough\n'.repeat(3) })
 })
 
-test.serial('a connection that waits keeps the process alive, and one that does not lets it end', async (t) => {
-  const { code, stdout } = await program(
-    t,
-    `
+test.serial(
+  'a connection that waits keeps the process alive, and one that does not lets it end',
+  async (t) => {
+    const { code, stdout } = await program(
+      t,
+      `
 export const late = async (writer) => {
   await new Promise((resolve) => setTimeout(resolve, 300))
   await writer.send('late')
@@ -298,33 +314,37 @@ if (mp.isMainProcess) {
   reader.recv().then((value) => console.log(value))
 }
 `,
-  )
-  t.deepEqual({ code, stdout }, { code: 0, stdout: 'late\n' })
-})
+    )
+    t.deepEqual({ code, stdout }, { code: 0, stdout: 'late\n' })
+  },
+)
 
-test.serial('sending to an end that is closed is EPIPE every time, and receiving the end', async (t) => {
-  for (const oneWay of [true, false]) {
-    const [b, a] = mp.Pipe(!oneWay)
-    await a.send('unread')
-    b.close()
-    const broken = { instanceOf: mp.OSError, code: 'EPIPE' }
-    for (let i = 0; i < 3; i++) {
-      await t.throwsAsync(a.send(1), broken)
-      t.throws(() => a.sendSync(1), broken)
-      await t.throwsAsync(a.sendBytes(pattern(1 << 20)), broken)
-      t.throws(() => a.sendBytesSync(pattern(1 << 20)), broken)
-      await t.throwsAsync(a.send({ large: pattern(1 << 20) }), broken)
-      t.throws(() => a.sendSync({ large: pattern(1 << 20) }), broken)
+test.serial(
+  'sending to an end that is closed is EPIPE every time, and receiving the end',
+  async (t) => {
+    for (const oneWay of [true, false]) {
+      const [b, a] = mp.Pipe(!oneWay)
+      await a.send('unread')
+      b.close()
+      const broken = { instanceOf: mp.OSError, code: 'EPIPE' }
+      for (let i = 0; i < 3; i++) {
+        await t.throwsAsync(a.send(1), broken)
+        t.throws(() => a.sendSync(1), broken)
+        await t.throwsAsync(a.sendBytes(pattern(1 << 20)), broken)
+        t.throws(() => a.sendBytesSync(pattern(1 << 20)), broken)
+        await t.throwsAsync(a.send({ large: pattern(1 << 20) }), broken)
+        t.throws(() => a.sendSync({ large: pattern(1 << 20) }), broken)
+      }
+      if (!oneWay) {
+        t.true(await a.poll())
+        await t.throwsAsync(a.recv(), { instanceOf: mp.EOFError })
+        t.throws(() => a.recvSync(), { instanceOf: mp.EOFError })
+        t.throws(() => a.recvBytesIntoSync(Buffer.alloc(4)), { instanceOf: mp.EOFError })
+      }
+      a.close()
     }
-    if (!oneWay) {
-      t.true(await a.poll())
-      await t.throwsAsync(a.recv(), { instanceOf: mp.EOFError })
-      t.throws(() => a.recvSync(), { instanceOf: mp.EOFError })
-      t.throws(() => a.recvBytesIntoSync(Buffer.alloc(4)), { instanceOf: mp.EOFError })
-    }
-    a.close()
-  }
-})
+  },
+)
 
 test.serial('everyone who waits gets the end, every time', async (t) => {
   const [a, b] = mp.Pipe()
@@ -355,27 +375,33 @@ test.serial('an end inside a message is an OSError, wherever it is', async (t) =
   }
 })
 
-test.serial('an end inside a message is told from the end when our own bytes were unread, too', async (t) => {
-  const [a, b] = mp.Pipe()
-  await b.send('never read')
-  writeSync(a.fileno(), Buffer.from([0, 0]))
-  a.close()
-  await t.throwsAsync(b.recvBytes(), {
-    instanceOf: mp.OSError,
-    message: 'got end of file during message',
-  })
-  b.close()
-})
+test.serial(
+  'an end inside a message is told from the end when our own bytes were unread, too',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    await b.send('never read')
+    writeSync(a.fileno(), Buffer.from([0, 0]))
+    a.close()
+    await t.throwsAsync(b.recvBytes(), {
+      instanceOf: mp.OSError,
+      message: 'got end of file during message',
+    })
+    b.close()
+  },
+)
 
-test.serial('what was sent whole before the end still comes, though our own bytes were unread', async (t) => {
-  const [a, b] = mp.Pipe()
-  await b.send('never read')
-  await a.send('last words')
-  a.close()
-  t.is(await b.recv(), 'last words')
-  await t.throwsAsync(b.recv(), { instanceOf: mp.EOFError })
-  b.close()
-})
+test.serial(
+  'what was sent whole before the end still comes, though our own bytes were unread',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    await b.send('never read')
+    await a.send('last words')
+    a.close()
+    t.is(await b.recv(), 'last words')
+    await t.throwsAsync(b.recv(), { instanceOf: mp.EOFError })
+    b.close()
+  },
+)
 
 test.serial('awaited sends of 2 GB to a slow reader need no memory of their own', async (t) => {
   const { stdout, stderr } = await program(
@@ -480,51 +506,60 @@ test.serial('the bytes on the way are those of CPython', async (t) => {
   close(a, b)
 })
 
-test.serial('a FIFO works like a socket, but carries no descriptors, and stays usable when asked to', async (t) => {
-  const path = join(temporaryFolder(t), 'fifo')
-  const made = spawn('mkfifo', [path])
-  await once(made, 'close')
-  const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  const writing = openSync(path, constants.O_WRONLY)
-  const reader = new Connection(reading, { writable: false, trusted: true })
-  const writer = new Connection(writing, { readable: false, trusted: true })
-  for (const size of [0, 1, 4095, 4096, 4097, 65_536, 1 << 20]) {
-    const sending = writer.sendBytes(pattern(size))
-    t.true((await within('bytes', reader.recvBytes())).equals(pattern(size)))
+test.serial(
+  'a FIFO works like a socket, but carries no descriptors, and stays usable when asked to',
+  async (t) => {
+    const path = join(temporaryFolder(t), 'fifo')
+    const made = spawn('mkfifo', [path])
+    await once(made, 'close')
+    const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const writing = openSync(path, constants.O_WRONLY)
+    const reader = new Connection(reading, { writable: false, trusted: true })
+    const writer = new Connection(writing, { readable: false, trusted: true })
+    for (const size of [0, 1, 4095, 4096, 4097, 65_536, 1 << 20]) {
+      const sending = writer.sendBytes(pattern(size))
+      t.true((await within('bytes', reader.recvBytes())).equals(pattern(size)))
+      await sending
+    }
+    const sending = writer.send({ large: pattern(3 << 20), text: 'x' })
+    t.is((await within('object', reader.recv<{ text: string }>())).text, 'x')
     await sending
-  }
-  const sending = writer.send({ large: pattern(3 << 20), text: 'x' })
-  t.is((await within('object', reader.recv<{ text: string }>())).text, 'x')
-  await sending
-  const [c, d] = mp.Pipe()
-  const refused = { instanceOf: mp.ValueError, message: /descriptors can be sent over Unix sockets/ }
-  await t.throwsAsync(writer.send(c), refused)
-  t.throws(() => writer.sendSync(c), refused)
-  await writer.send('usable')
-  t.is(await within('the next', reader.recv()), 'usable')
-  t.throws(() => reader.recvSync({ timeout: 5 }), { instanceOf: mp.TimeoutError })
-  await t.throwsAsync(reader.recv({ timeout: 5 }), { instanceOf: mp.TimeoutError })
-  writer.close()
-  await t.throwsAsync(within('the end', reader.recv()), { instanceOf: mp.EOFError })
-  close(reader, c, d)
-})
+    const [c, d] = mp.Pipe()
+    const refused = {
+      instanceOf: mp.ValueError,
+      message: /descriptors can be sent over Unix sockets/,
+    }
+    await t.throwsAsync(writer.send(c), refused)
+    t.throws(() => writer.sendSync(c), refused)
+    await writer.send('usable')
+    t.is(await within('the next', reader.recv()), 'usable')
+    t.throws(() => reader.recvSync({ timeout: 5 }), { instanceOf: mp.TimeoutError })
+    await t.throwsAsync(reader.recv({ timeout: 5 }), { instanceOf: mp.TimeoutError })
+    writer.close()
+    await t.throwsAsync(within('the end', reader.recv()), { instanceOf: mp.EOFError })
+    close(reader, c, d)
+  },
+)
 
-test.serial('more descriptors than a message can carry are refused, and the next message goes', async (t) => {
-  const [a, b] = mp.Pipe()
-  const fd = openSync('/dev/null', 'r')
-  const many = Array.from({ length: 254 }, () => new DupFd(fd))
-  for (const send of [async () => a.send(many), async () => a.sendSync(many)]) {
-    await t.throwsAsync(send, { instanceOf: Error, message: /descriptor|253|EINVAL/ })
-    await a.send('usable')
-    t.is(await within('the next', b.recv()), 'usable')
-  }
-  await a.send(many.slice(1))
-  const came = await within('253 descriptors', b.recv<DupFd[]>())
-  t.is(came.length, 253)
-  for (const dup of [...came, ...many]) closeSync(dup.detach())
-  closeSync(fd)
-  close(a, b)
-})
+test.serial(
+  'more descriptors than a message can carry are refused, and the next message goes',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const fd = openSync('/dev/null', 'r')
+    const many = Array.from({ length: 254 }, () => new DupFd(fd))
+    for (const send of [async () => a.send(many), async () => a.sendSync(many)]) {
+      await t.throwsAsync(send, { instanceOf: Error, message: /descriptor|253|EINVAL/ })
+      await a.send('usable')
+      t.is(await within('the next', b.recv()), 'usable')
+    }
+    await a.send(many.slice(1))
+    const came = await within('253 descriptors', b.recv<DupFd[]>())
+    t.is(came.length, 253)
+    for (const dup of [...came, ...many]) closeSync(dup.detach())
+    closeSync(fd)
+    close(a, b)
+  },
+)
 
 test.serial('a connection travels over itself, and over one that is already busy', async (t) => {
   const [a, b] = mp.Pipe()
@@ -542,48 +577,54 @@ test.serial('a connection travels over itself, and over one that is already busy
   close(a, b, c, far!, again!)
 })
 
-test.serial('a buffer that is taken away while it is sent is an error and not a short message', async (t) => {
-  const [a, b] = mp.Pipe()
-  const bytes = new Uint8Array(9_000_000).fill(1)
-  const sending = a.sendBytes(bytes).then(
-    () => 'sent',
-    (error) => error,
-  )
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
-  const receiving = b.recvBytes().then(
-    (message) => message.length,
-    (error) => error,
-  )
-  const sent = await within('the sender is told', sending)
-  t.true(sent instanceof Error)
-  await t.throwsAsync(a.send('more'), { instanceOf: Error })
-  a.close()
-  t.true((await within('the receiver is told', receiving)) instanceof mp.OSError)
-  b.close()
-})
+test.serial(
+  'a buffer that is taken away while it is sent is an error and not a short message',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const bytes = new Uint8Array(9_000_000).fill(1)
+    const sending = a.sendBytes(bytes).then(
+      () => 'sent',
+      (error) => error,
+    )
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    const receiving = b.recvBytes().then(
+      (message) => message.length,
+      (error) => error,
+    )
+    const sent = await within('the sender is told', sending)
+    t.true(sent instanceof Error)
+    await t.throwsAsync(a.send('more'), { instanceOf: Error })
+    a.close()
+    t.true((await within('the receiver is told', receiving)) instanceof mp.OSError)
+    b.close()
+  },
+)
 
-test.serial('a message that begins while an object is encoded does not get in between', async (t) => {
-  const [a, b] = mp.Pipe()
-  const nested = {
-    get first() {
-      a.sendSync('from a getter')
-      return 1
-    },
-    second: 'x'.repeat(1000),
-  }
-  await a.send(nested)
-  const came = [await b.recv({ timeout: 5000 }), await b.recv({ timeout: 5000 })]
-  t.deepEqual(came, ['from a getter', { first: 1, second: 'x'.repeat(1000) }])
-  const closing = {
-    get value() {
-      a.close()
-      return 1
-    },
-  }
-  await t.throwsAsync(a.send(closing), { instanceOf: mp.OSError, message: 'handle is closed' })
-  await t.throwsAsync(b.recv(), { instanceOf: mp.EOFError })
-  b.close()
-})
+test.serial(
+  'a message that begins while an object is encoded does not get in between',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const nested = {
+      get first() {
+        a.sendSync('from a getter')
+        return 1
+      },
+      second: 'x'.repeat(1000),
+    }
+    await a.send(nested)
+    const came = [await b.recv({ timeout: 5000 }), await b.recv({ timeout: 5000 })]
+    t.deepEqual(came, ['from a getter', { first: 1, second: 'x'.repeat(1000) }])
+    const closing = {
+      get value() {
+        a.close()
+        return 1
+      },
+    }
+    await t.throwsAsync(a.send(closing), { instanceOf: mp.OSError, message: 'handle is closed' })
+    await t.throwsAsync(b.recv(), { instanceOf: mp.EOFError })
+    b.close()
+  },
+)
 
 test.serial('messages that need no reader do not block the event loop', async (t) => {
   const [a, b] = mp.Pipe()
@@ -612,7 +653,9 @@ while True:
 `
 
 test.serial('a real CPython understands every message, and is understood', async (t) => {
-  const child = spawn('python3', ['-c', python], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] })
+  const child = spawn('python3', ['-c', python], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  })
   const socket = child.stdio[3] as Socket
   const [fd] = [(socket as unknown as { _handle: { fd: number } })._handle.fd]
   const copy = new DupFd(fd).detach()
@@ -620,7 +663,10 @@ test.serial('a real CPython understands every message, and is understood', async
   const connection = new Connection(copy)
   for (const size of [0, 1, 3, 16_384, 16_385, 70_000, 5_000_000]) {
     const bytes = await within(`${size} bytes from CPython`, connection.recvBytes())
-    const expected = size < 100_000 ? Buffer.from(Array.from({ length: size }, (_, i) => i % 251)) : Buffer.alloc(size, 'p')
+    const expected =
+      size < 100_000
+        ? Buffer.from(Array.from({ length: size }, (_, i) => i % 251))
+        : Buffer.alloc(size, 'p')
     t.true(bytes.equals(expected), String(size))
   }
   for (const size of [0, 1, 16_383, 16_384, 16_385, 65_537, 5_000_000]) {
@@ -662,10 +708,12 @@ console.log(b.recvSync())
   t.is(stdout, 'true EMFILE\nagain\n', stderr)
 })
 
-test.serial('descriptors that cannot be opened here are an error of that message only', async (t) => {
-  const { stdout, stderr } = await program(
-    t,
-    `
+test.serial(
+  'descriptors that cannot be opened here are an error of that message only',
+  async (t) => {
+    const { stdout, stderr } = await program(
+      t,
+      `
 import { readdirSync, openSync, closeSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 const [a, b] = mp.Pipe()
@@ -688,9 +736,10 @@ try {
   console.log(error.message)
 }
 `,
-  )
-  t.regex(stdout, /^true (EMFILE|ERR_UNPICKLING)\nnext\n$/, stderr)
-})
+    )
+    t.regex(stdout, /^true (EMFILE|ERR_UNPICKLING)\nnext\n$/, stderr)
+  },
+)
 
 test.serial('a wait over many connections of which each is answered in turn', async (t) => {
   const pairs = Array.from({ length: 50 }, () => mp.Pipe())

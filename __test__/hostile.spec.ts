@@ -150,10 +150,12 @@ for (const [name, prefix] of [
   })
 }
 
-test.serial('a length of 2^40 takes no memory until the bytes come, and ends with the peer', async (t) => {
-  const { stdout, stderr, code } = await program(
-    t,
-    `
+test.serial(
+  'a length of 2^40 takes no memory until the bytes come, and ends with the peer',
+  async (t) => {
+    const { stdout, stderr, code } = await program(
+      t,
+      `
 import { writeSync, readFileSync } from 'node:fs'
 const resident = () => Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
 const [a, b] = mp.Pipe()
@@ -166,9 +168,10 @@ a.close()
 const error = await receiving
 console.log(error instanceof mp.OSError)
 `,
-  )
-  t.deepEqual([code, stdout], [0, 'true\ntrue\n'], stderr)
-})
+    )
+    t.deepEqual([code, stdout], [0, 'true\ntrue\n'], stderr)
+  },
+)
 
 /** An extended frame with one announced descriptor, none beside it, and a graph of null. */
 const announcing = async (graph: Buffer, descriptors = 1): Promise<Buffer> => {
@@ -182,23 +185,26 @@ const announcing = async (graph: Buffer, descriptors = 1): Promise<Buffer> => {
 /** The graph inside an object's plain message. */
 const graphOf = async (value: unknown): Promise<Buffer> => (await messageOf(value)).subarray(5)
 
-test.serial('descriptors that are announced and do not come are an error, in both forms', async (t) => {
-  const graph = await graphOf(null)
-  for (const trusted of [true, false]) {
-    for (const count of [1, 253, 254, 0xffff_ffff]) {
-      const [raw, victim, peer] = attacked(trusted)
-      const message = await announcing(graph, count)
-      writeSync(raw, message)
-      await t.throwsAsync(victim.recv(), { instanceOf: mp.UnpicklingError })
-      writeSync(raw, message)
-      t.throws(() => victim.recvSync(), { instanceOf: mp.UnpicklingError })
-      await peer.send('next')
-      t.is(await victim.recv(), 'next')
-      peer.close()
-      victim.close()
+test.serial(
+  'descriptors that are announced and do not come are an error, in both forms',
+  async (t) => {
+    const graph = await graphOf(null)
+    for (const trusted of [true, false]) {
+      for (const count of [1, 253, 254, 0xffff_ffff]) {
+        const [raw, victim, peer] = attacked(trusted)
+        const message = await announcing(graph, count)
+        writeSync(raw, message)
+        await t.throwsAsync(victim.recv(), { instanceOf: mp.UnpicklingError })
+        writeSync(raw, message)
+        t.throws(() => victim.recvSync(), { instanceOf: mp.UnpicklingError })
+        await peer.send('next')
+        t.is(await victim.recv(), 'next')
+        peer.close()
+        victim.close()
+      }
     }
-  }
-})
+  },
+)
 
 /** Writes a message with a descriptor beside the byte at `at`, which must be 1. */
 const writeWithDescriptor = (peer: Connection, message: Buffer, at: number, fd: number): void => {
@@ -228,26 +234,29 @@ test.serial('a descriptor that no object takes is closed', async (t) => {
   victim.close()
 })
 
-test.serial('descriptors beside messages that should have none are closed, and hurt no later message', async (t) => {
-  const [, victim, peer] = attacked(true)
-  await collectGarbage()
-  const before = openDescriptorCount()
-  const plain = await messageOf('plain')
-  for (let i = 0; i < 20; i++) {
-    writeWithDescriptor(peer, plain, 4, 1)
-    t.is(await victim.recv(), 'plain')
-    writeWithDescriptor(peer, Buffer.from([0, 0, 0, 1, 9]), 3, 1)
-    t.is((await victim.recvBytes()).length, 1)
-    writeWithDescriptor(peer, Buffer.from([0, 0, 0, 1, 9]), 3, 1)
-    t.is(victim.recvBytesIntoSync(Buffer.alloc(4)), 1)
-  }
-  t.is(await countIs(before), before)
-  const [c, d] = mp.Pipe()
-  await peer.send(c)
-  const came = await victim.recv<Connection>()
-  t.true(came instanceof Connection)
-  for (const connection of [c, d, came, peer, victim]) connection.close()
-})
+test.serial(
+  'descriptors beside messages that should have none are closed, and hurt no later message',
+  async (t) => {
+    const [, victim, peer] = attacked(true)
+    await collectGarbage()
+    const before = openDescriptorCount()
+    const plain = await messageOf('plain')
+    for (let i = 0; i < 20; i++) {
+      writeWithDescriptor(peer, plain, 4, 1)
+      t.is(await victim.recv(), 'plain')
+      writeWithDescriptor(peer, Buffer.from([0, 0, 0, 1, 9]), 3, 1)
+      t.is((await victim.recvBytes()).length, 1)
+      writeWithDescriptor(peer, Buffer.from([0, 0, 0, 1, 9]), 3, 1)
+      t.is(victim.recvBytesIntoSync(Buffer.alloc(4)), 1)
+    }
+    t.is(await countIs(before), before)
+    const [c, d] = mp.Pipe()
+    await peer.send(c)
+    const came = await victim.recv<Connection>()
+    t.true(came instanceof Connection)
+    for (const connection of [c, d, came, peer, victim]) connection.close()
+  },
+)
 
 test.serial('a malformed message with a descriptor hurts no later message', async (t) => {
   const [, victim, peer] = attacked(true)
@@ -267,10 +276,12 @@ test.serial('a malformed message with a descriptor hurts no later message', asyn
   for (const connection of [c, d, came, peer, victim]) connection.close()
 })
 
-test.serial('an object that is broken after its descriptor was taken closes it once, not twice', async (t) => {
-  const { stdout, stderr } = await program(
-    t,
-    `
+test.serial(
+  'an object that is broken after its descriptor was taken closes it once, not twice',
+  async (t) => {
+    const { stdout, stderr } = await program(
+      t,
+      `
 import { writeSync, openSync, fstatSync, readFileSync } from 'node:fs'
 const [a, b] = mp.Pipe()
 const [spy, seen] = mp.Pipe()
@@ -299,10 +310,11 @@ for (let round = 0; round < 30; round++) {
 }
 console.log(failed, 'untouched')
 `,
-    { execArgv: ['--expose-gc'] },
-  )
-  t.is(stdout, '30 untouched\n', stderr)
-})
+      { execArgv: ['--expose-gc'] },
+    )
+    t.is(stdout, '30 untouched\n', stderr)
+  },
+)
 
 test.serial('one descriptor that is taken twice is refused, and closed once', async (t) => {
   const [, victim, peer] = attacked(true)

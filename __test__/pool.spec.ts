@@ -19,13 +19,16 @@ const isGone = (pid: number): boolean => {
   }
 }
 
-test.serial('a worker killed while idle is replaced, and the next call does not see it', async (t) => {
-  await using pool = new mp.Pool(1)
-  const pid = await pool.apply(tasks.workerPid)
-  process.kill(pid, 'SIGKILL')
-  await until('the worker is gone', () => mp.activeChildren().every((child) => child.pid !== pid))
-  t.deepEqual(await within('map', pool.map(tasks.square, [1, 2, 3])), [1, 4, 9])
-})
+test.serial(
+  'a worker killed while idle is replaced, and the next call does not see it',
+  async (t) => {
+    await using pool = new mp.Pool(1)
+    const pid = await pool.apply(tasks.workerPid)
+    process.kill(pid, 'SIGKILL')
+    await until('the worker is gone', () => mp.activeChildren().every((child) => child.pid !== pid))
+    t.deepEqual(await within('map', pool.map(tasks.square, [1, 2, 3])), [1, 4, 9])
+  },
+)
 
 test.serial('a worker killed while idle is replaced before the next blocking call', async (t) => {
   const { stdout, stderr } = await program(
@@ -72,21 +75,24 @@ test.serial('one call that kills its worker does not fail the calls of others', 
   )
 })
 
-test.serial('a result that cannot travel is a MaybeEncodingError, and the worker lives on', async (t) => {
-  await using pool = new mp.Pool(1)
-  const pid = await pool.apply(tasks.workerPid)
-  for (const fn of [tasks.unencodable, tasks.secret, tasks.withThrowingGetter]) {
-    const error = await t.throwsAsync(within(fn.name, pool.apply(fn)), {
+test.serial(
+  'a result that cannot travel is a MaybeEncodingError, and the worker lives on',
+  async (t) => {
+    await using pool = new mp.Pool(1)
+    const pid = await pool.apply(tasks.workerPid)
+    for (const fn of [tasks.unencodable, tasks.secret, tasks.withThrowingGetter]) {
+      const error = await t.throwsAsync(within(fn.name, pool.apply(fn)), {
+        instanceOf: mp.MaybeEncodingError,
+      })
+      t.is(typeof error.exc, 'string')
+      t.is(typeof error.value, 'string')
+    }
+    await t.throwsAsync(within('error', pool.apply(tasks.throwUnencodable)), {
       instanceOf: mp.MaybeEncodingError,
     })
-    t.is(typeof error.exc, 'string')
-    t.is(typeof error.value, 'string')
-  }
-  await t.throwsAsync(within('error', pool.apply(tasks.throwUnencodable)), {
-    instanceOf: mp.MaybeEncodingError,
-  })
-  t.is(await pool.apply(tasks.workerPid), pid)
-})
+    t.is(await pool.apply(tasks.workerPid), pid)
+  },
+)
 
 test.serial('what a call throws comes as it was thrown', async (t) => {
   await using pool = new mp.Pool(1)
@@ -121,9 +127,15 @@ test.serial('arguments that cannot travel fail their call alone, with the path',
   const refused = { instanceOf: mp.PicklingError, message: /socket/ }
   await t.throwsAsync(within('apply', pool.apply(tasks.identity, [culprit])), refused)
   await t.throwsAsync(within('map', pool.map(tasks.identity, [1, culprit, 3])), refused)
-  await t.throwsAsync(within('a function', pool.apply(() => 'local')), {
-    instanceOf: mp.PicklingError,
-  })
+  await t.throwsAsync(
+    within(
+      'a function',
+      pool.apply(() => 'local'),
+    ),
+    {
+      instanceOf: mp.PicklingError,
+    },
+  )
   t.is(await within('the next', pool.apply(tasks.identity, [3])), 3)
 })
 
@@ -214,31 +226,34 @@ test.serial('ten thousand tasks, in both forms, in order', async (t) => {
   t.deepEqual(pool.mapSync(tasks.square, items, 7), squares)
 })
 
-test.serial('states: closed and terminated pools refuse calls, running ones refuse to be joined', async (t) => {
-  const pool = new mp.Pool(1)
-  const running = { instanceOf: mp.ValueError, message: 'Pool is still running' }
-  await t.throwsAsync(pool.join(), running)
-  t.throws(() => pool.joinSync(), running)
-  const last = pool.map(tasks.slowly, [1, 2, 3, 4, 5])
-  pool.close()
-  pool.close()
-  const refused = { instanceOf: mp.ValueError, message: 'Pool not running' }
-  await t.throwsAsync(pool.map(tasks.square, [1]), refused)
-  await t.throwsAsync(pool.apply(tasks.square, [1]), refused)
-  t.throws(() => pool.mapSync(tasks.square, [1]), refused)
-  t.deepEqual(await within('what was taken', last), [1, 2, 3, 4, 5])
-  await within('join', pool.join())
-  await pool.join()
-  pool.joinSync()
-  const second = new mp.Pool(2)
-  const lost = t.throwsAsync(second.apply(tasks.forever), { instanceOf: mp.ValueError })
-  second.terminate()
-  second.terminate()
-  second.close()
-  await within('the call fails', lost)
-  await within('join', second.join())
-  await t.throwsAsync(second.apply(tasks.square, [1]), refused)
-})
+test.serial(
+  'states: closed and terminated pools refuse calls, running ones refuse to be joined',
+  async (t) => {
+    const pool = new mp.Pool(1)
+    const running = { instanceOf: mp.ValueError, message: 'Pool is still running' }
+    await t.throwsAsync(pool.join(), running)
+    t.throws(() => pool.joinSync(), running)
+    const last = pool.map(tasks.slowly, [1, 2, 3, 4, 5])
+    pool.close()
+    pool.close()
+    const refused = { instanceOf: mp.ValueError, message: 'Pool not running' }
+    await t.throwsAsync(pool.map(tasks.square, [1]), refused)
+    await t.throwsAsync(pool.apply(tasks.square, [1]), refused)
+    t.throws(() => pool.mapSync(tasks.square, [1]), refused)
+    t.deepEqual(await within('what was taken', last), [1, 2, 3, 4, 5])
+    await within('join', pool.join())
+    await pool.join()
+    pool.joinSync()
+    const second = new mp.Pool(2)
+    const lost = t.throwsAsync(second.apply(tasks.forever), { instanceOf: mp.ValueError })
+    second.terminate()
+    second.terminate()
+    second.close()
+    await within('the call fails', lost)
+    await within('join', second.join())
+    await t.throwsAsync(second.apply(tasks.square, [1]), refused)
+  },
+)
 
 test.serial('close lets results come that are on their way, joinSync too', async (t) => {
   const pool = new mp.Pool(2)
@@ -252,8 +267,14 @@ for (const [name, source] of [
   ['a large argument', 'pool.applySync(tasks.lengthOf, [new Uint8Array(20e6)])'],
   ['a large plain argument', "pool.applySync(tasks.identity, ['x'.repeat(20e6)]).length"],
   ['a large result', 'pool.applySync(tasks.zeros, [20e6]).length'],
-  ['many large arguments', 'pool.mapSync(tasks.lengthOf, Array.from({ length: 20 }, () => new Uint8Array(1e6)).concat(new Uint8Array(0)), 1).reduce((a, b) => a + b)'],
-  ['large arguments and results', "pool.mapSync(tasks.identity, Array.from({ length: 20 }, () => 'x'.repeat(1e6)), 1).reduce((a, b) => a + b.length, 0)"],
+  [
+    'many large arguments',
+    'pool.mapSync(tasks.lengthOf, Array.from({ length: 20 }, () => new Uint8Array(1e6)).concat(new Uint8Array(0)), 1).reduce((a, b) => a + b)',
+  ],
+  [
+    'large arguments and results',
+    "pool.mapSync(tasks.identity, Array.from({ length: 20 }, () => 'x'.repeat(1e6)), 1).reduce((a, b) => a + b.length, 0)",
+  ],
 ]) {
   test.serial(`blocking calls do not lock up: ${name}`, async (t) => {
     const { stdout, stderr } = await program(
@@ -270,17 +291,23 @@ pool.terminate()
 }
 
 test.serial('an initializer runs in every worker, replacements too', async (t) => {
-  await using pool = new mp.Pool({ processes: 1, initializer: tasks.initialize, initargs: [1, 'b'] })
+  await using pool = new mp.Pool({
+    processes: 1,
+    initializer: tasks.initialize,
+    initargs: [1, 'b'],
+  })
   t.deepEqual(await pool.apply(tasks.initializedWith), [1, 'b'])
   await t.throwsAsync(pool.apply(tasks.kill), { instanceOf: mp.WorkerDiedError })
   t.deepEqual(await pool.apply(tasks.initializedWith), [1, 'b'])
 })
 
 for (const form of ['await pool.map', 'pool.mapSync']) {
-  test.serial(`an initializer that throws fails the calls, for ever and quietly enough: ${form}`, async (t) => {
-    const { stdout, stderr, code } = await program(
-      t,
-      `${withTasks}
+  test.serial(
+    `an initializer that throws fails the calls, for ever and quietly enough: ${form}`,
+    async (t) => {
+      const { stdout, stderr, code } = await program(
+        t,
+        `${withTasks}
 const pool = new mp.Pool({ processes: 2, initializer: tasks.failToInitialize })
 for (let i = 0; i < 3; i++) {
   try {
@@ -293,27 +320,31 @@ for (let i = 0; i < 3; i++) {
 pool.close()
 await pool.join()
 `,
-      { limit: 20_000 },
-    )
-    t.deepEqual([code, stdout], [0, 'WorkerDiedError\n'.repeat(3)], stderr)
-    t.regex(stderr, /initializer failed/)
-    t.true(stderr.split('initializer failed').length < 20, 'workers are not restarted for ever')
-  })
+        { limit: 20_000 },
+      )
+      t.deepEqual([code, stdout], [0, 'WorkerDiedError\n'.repeat(3)], stderr)
+      t.regex(stderr, /initializer failed/)
+      t.true(stderr.split('initializer failed').length < 20, 'workers are not restarted for ever')
+    },
+  )
 }
 
-test.serial('an initializer that throws does not start workers for ever when nobody calls', async (t) => {
-  const { code, stderr } = await program(
-    t,
-    `${withTasks}
+test.serial(
+  'an initializer that throws does not start workers for ever when nobody calls',
+  async (t) => {
+    const { code, stderr } = await program(
+      t,
+      `${withTasks}
 const pool = new mp.Pool({ processes: 1, initializer: tasks.failToInitialize })
 await new Promise((resolve) => setTimeout(resolve, 2500))
 pool.terminate()
 await pool.join()
 `,
-  )
-  t.is(code, 0)
-  t.true(stderr.split('initializer failed').length < 12, stderr.slice(0, 2000))
-})
+    )
+    t.is(code, 0)
+    t.true(stderr.split('initializer failed').length < 12, stderr.slice(0, 2000))
+  },
+)
 
 test.serial('a pool left open lets the program end, with its workers', async (t) => {
   const { code, stdout, stderr } = await program(

@@ -3,9 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { entries } from './entries.mjs'
 
+/** What only children load. */
+const internal = new Set(['bootstrap', 'import-module', 'spawn-main'])
+
 const require = createRequire(import.meta.url)
 
-for (const entry of entries.filter((name) => name !== 'spawn-main')) {
+for (const entry of entries.filter((name) => !internal.has(name))) {
   const names = Object.keys(require(`../dist/${entry}.cjs`)).filter((name) => name !== 'default')
   const lines = [
     "const { createRequire } = process.getBuiltinModule('node:module')",

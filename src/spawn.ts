@@ -38,8 +38,11 @@ export interface ProcessData {
   readonly fields: Record<string, unknown>
 }
 
-/** The child's descriptors: what it is, what it runs, whether its parent lives; then those it was sent. */
-export const descriptors = { preparation: 3, data: 4, parent: 5, first: 6 } as const
+/**
+ * The child's descriptors: what it is, what it runs, whether its parent lives, what V8 has made of this
+ * package (see `spawn-main.ts`); then those it was sent.
+ */
+export const descriptors = { preparation: 3, data: 4, parent: 5, codeCache: 6, first: 7 } as const
 
 /** Marks the command line of a child, as in the reference. */
 export const CHILD_FLAG = '--multiprocessing-fork'
@@ -148,6 +151,14 @@ const ownLifeline = (): number => {
   return lifeline[0]
 }
 
+/** Filled by the first child that gets there, read by those that follow. */
+let codeCache: number | undefined
+
+const ownCodeCache = (): number => {
+  codeCache ??= memoryFile([])
+  return codeCache
+}
+
 const memoryFile = (parts: Uint8Array[]): number =>
   checked(native.createMemoryFile(parts), 'memfd_create')
 
@@ -165,7 +176,11 @@ export const spawn = (process_: Process, startMethod: string | null): Child => {
   try {
     files.push(memoryFile(preparation.parts))
     files.push(memoryFile(parts))
-    const { pid, pidfd } = execute([...files, ownLifeline(), ...sent], state.daemon, startsIn)
+    const { pid, pidfd } = execute(
+      [...files, ownLifeline(), ownCodeCache(), ...sent],
+      state.daemon,
+      startsIn,
+    )
     return new Child(pid, pidfd, !state.daemon)
   } finally {
     for (const fd of files) native.closeDescriptor(fd)

@@ -8,5 +8,6 @@ pub mod fresh_memory;
 pub mod mapping;
 pub mod memory_file;
 pub mod process;
+pub mod publication;
 pub mod readiness;
 pub mod socket;
