@@ -173,6 +173,35 @@ console.log(error instanceof mp.OSError)
   },
 )
 
+test.serial('a table of buffers that cannot be is an error of that message only', async (t) => {
+  const whole = await messageOf(new Uint8Array(100_000))
+  for (const [at, byte] of [
+    [9, 49],
+    [8, 0],
+    [8, 2],
+    [10, 255],
+    [11, 255],
+    [16, 255],
+    [23, 255],
+    [24, 0],
+    [31, 255],
+  ] as const) {
+    for (const sync of [false, true]) {
+      const mutant = Buffer.from(whole)
+      mutant[4 + at] = byte
+      const [raw, victim, peer] = attacked(true)
+      writeSync(raw, mutant)
+      const expected = { instanceOf: mp.UnpicklingError }
+      if (sync) t.throws(() => victim.recvSync({ timeout: 5000 }), expected, `byte ${at}`)
+      else await t.throwsAsync(victim.recv({ timeout: 5000 }), expected, `byte ${at}`)
+      await peer.send('next')
+      t.is(await victim.recv({ timeout: 5000 }).catch(String), 'next', `byte ${at} is ${byte}`)
+      peer.close()
+      victim.close()
+    }
+  }
+})
+
 /** An extended frame with one announced descriptor, none beside it, and a graph of null. */
 const announcing = async (graph: Buffer, descriptors = 1): Promise<Buffer> => {
   const frame = Buffer.alloc(24)

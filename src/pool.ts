@@ -31,6 +31,9 @@ export type Arguments<A extends unknown[]> =
   | Readonly<A>
   | (A extends [...infer Most, unknown?] ? Readonly<Most> : never)
 
+/** The same, or anything that can be iterated for them. */
+export type ArgumentList<A extends unknown[]> = Arguments<A> | Iterable<A[number]>
+
 type State = 'RUN' | 'CLOSE' | 'TERMINATE'
 
 /** A call of map, starmap or apply, in pieces. */
@@ -150,7 +153,7 @@ export class Pool {
   /** As {@link Pool.map}, each item being the list of the call's arguments. */
   async starmap<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    iterable: Iterable<Arguments<NoInfer<A>>> | AsyncIterable<Arguments<NoInfer<A>>>,
+    iterable: Iterable<ArgumentList<NoInfer<A>>> | AsyncIterable<ArgumentList<NoInfer<A>>>,
     chunksize?: number | null,
   ): Promise<R[]> {
     this.#checkRunning()
@@ -161,7 +164,7 @@ export class Pool {
   /** The same, blocking. */
   starmapSync<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    iterable: Iterable<Arguments<NoInfer<A>>>,
+    iterable: Iterable<ArgumentList<NoInfer<A>>>,
     chunksize?: number | null,
   ): R[] {
     const items = Array.from(iterable, (args) => callArguments(args))
@@ -381,7 +384,7 @@ const failJob = (job: Job, error: unknown): void => {
   job.fail(error)
 }
 
-const callArguments = (args: readonly unknown[] = [], kwargs: object = {}): unknown[] => {
+const callArguments = (args: Iterable<unknown> = [], kwargs: object = {}): unknown[] => {
   if (typeof args !== 'object' || args === null || !(Symbol.iterator in args)) {
     throw new TypeError(`args must be an array, not ${show(args)}`)
   }

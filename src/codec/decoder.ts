@@ -7,11 +7,12 @@
  * @module
  */
 import { UnpicklingError } from '../errors.js'
+import { isBigintBlock, readBigintBlock } from './bigints.js'
 import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import * as f from './format.js'
 import { functionTransport, reducerNamed } from './reducers.js'
 import { countUse, type Shape, shapeOf } from './shapes.js'
-import { hexSlice, latin1Slice, readLatin1, readUtf16 } from './strings.js'
+import { hexSlice, latin1Slice, readLatin1, readLongLatin1, readUtf16 } from './strings.js'
 
 /** How to decode, and what came beside the payload. */
 export interface DecodeOptions {
@@ -65,7 +66,8 @@ const truncated = (): UnpicklingError => new UnpicklingError('the message ends t
 const malformed = (what: string): UnpicklingError =>
   new UnpicklingError(`the message is malformed: ${what}`)
 const untrusted = (what: string): UnpicklingError =>
-  new UnpicklingError(`${what} is only accepted from an authenticated peer`)
+  new UnpicklingError(`${what} are accepted only on a trusted connection (\`trusted\`)`)
+const FUNCTIONS = 'functions, classes and their instances'
 
 const take = (length: number): number => {
   const start = position
@@ -73,6 +75,8 @@ const take = (length: number): number => {
   position = start + length
   return start
 }
+
+const hasOwn = Object.prototype.hasOwnProperty
 
 const readByte = (): number => {
   if (position >= end) throw truncated()
@@ -418,6 +422,32 @@ const readPackedStrings = (): string[] => {
   return array
 }
 
+const readPackedDates = (): Date[] => {
+  const length = readItemCount(8)
+  const view = viewOf(length * 8)
+  const array: Date[] = length > LARGEST_PREALLOCATED ? [] : new Array(length)
+  track(array)
+  for (let i = 0; i < length; i++) array[i] = new Date(view.getFloat64(i * 8, true))
+  if (tracked) for (const date of array) dates.push(date)
+  return array
+}
+
+const readPackedBigints = (): bigint[] => {
+  const length = readItemCount(2)
+  const byteLength = readItemCount(1)
+  const at = take(byteLength)
+  const sound = trusted || isBigintBlock(bytes, at, position, length)
+  const block = new Uint8Array(bytes.buffer, bytes.byteOffset + at, byteLength)
+  const array = sound ? readBigintBlock(block) : null
+  if (!Array.isArray(array) || array.length !== length || !array.every(isBigint)) {
+    throw malformed('a block of bigints was expected')
+  }
+  track(array)
+  return array
+}
+
+const isBigint = (value: unknown): boolean => typeof value === 'bigint'
+
 const readBigint64 = (): bigint => {
   const at = take(8)
   const b = bytes
@@ -434,7 +464,7 @@ const readMagnitude = (): bigint => {
 
 const readLatin1Value = (): string => {
   const length = readItemCount(1)
-  return readLatin1(bytes, take(length), length)
+  return readLongLatin1(bytes, take(length), length)
 }
 
 const readUtf16Value = (): string => {
@@ -530,9 +560,9 @@ const put = <T>(number: number, value: T): T => {
 const makeError = (number: number, message: string | undefined): Error => {
   const constructor = ERROR_CLASSES[number]
   if (constructor === undefined) throw malformed('an unknown class of errors')
-  // The stack comes with the message; collecting one here would be wasted.
+  // The stack comes with the message; collecting one here would be wasted, even one of no frames.
   const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
+  Error.stackTraceLimit = undefined as unknown as number
   try {
     if (number !== AGGREGATE_ERROR) return new constructor(message)
     const error = new (constructor as unknown as AggregateErrorConstructor)([], message)
@@ -552,9 +582,10 @@ const readError = (): Error => {
   enter()
   const error = makeError(number, message)
   track(error)
-  // An own field already, and not enumerable; setting it keeps that.
-  if (stack !== undefined) error.stack = stack
-  else delete error.stack
+  if (stack === undefined) delete error.stack
+  // An own field already, and not enumerable; setting it keeps that and is the faster way.
+  else if (hasOwn.call(error, 'stack')) error.stack = stack
+  else define(error, 'stack', stack, false)
   if (parts & f.ERROR_HIDDEN) readDictionaryInto(error, false)
   if (parts & f.ERROR_FIELDS) readRecordInto(error)
   depth--
@@ -667,7 +698,7 @@ interface Resolved {
 }
 
 const readResolved = (): Resolved => {
-  if (!trusted) throw untrusted('a function or class')
+  if (!trusted) throw untrusted(FUNCTIONS)
   references ??= []
   const number = readCount()
   if (number < references.length) return references[number] as Resolved
@@ -736,6 +767,8 @@ const readInstance = (): object => {
 const INSTANCE_BASES: ReadonlySet<number> = new Set([
   f.ARRAY,
   f.ARRAY_LATIN1,
+  f.ARRAY_DATE,
+  f.ARRAY_BIGINT,
   f.HOLEY_ARRAY,
   f.ARRAY_INT8,
   f.ARRAY_INT16,
@@ -778,7 +811,7 @@ const readReduced = (): object => {
   const name = readText()
   const reducer = reducerNamed(name)
   if (reducer === undefined) throw new UnpicklingError(`nothing here rebuilds '${name}' objects`)
-  if (reducer.trustedOnly && !trusted) throw untrusted(`a '${name}' object`)
+  if (reducer.trustedOnly && !trusted) throw untrusted(`'${name}' objects`)
   const state = read()
   let made: object
   try {
@@ -828,6 +861,8 @@ const specific: readonly (readonly [number, () => unknown])[] = [
   [f.ARRAY_INT32, readPackedInt32],
   [f.ARRAY_FLOAT64, readPackedFloat64],
   [f.ARRAY_LATIN1, readPackedStrings],
+  [f.ARRAY_DATE, readPackedDates],
+  [f.ARRAY_BIGINT, readPackedBigints],
   [f.SHAPE, () => readObject(knownShape(readCount()))],
   [f.DICTIONARY, readDictionary],
   [f.NULL_PROTOTYPE, readNullPrototype],
@@ -884,7 +919,7 @@ const readHeader = (options: DecodeOptions): void => {
   tracked = (header & f.HAS_BACK_REFERENCES) !== 0
   trusted = options.trusted
   if ((header & f.HAS_MODULES) !== 0) {
-    if (!trusted) throw untrusted('a function or class')
+    if (!trusted) throw untrusted(FUNCTIONS)
     modules = readModuleTable()
   }
 }

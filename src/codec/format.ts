@@ -26,12 +26,14 @@
  * | `BIGINT64` | 8 | a bigint that fits a signed 64-bit word |
  * | `BIGINT_POSITIVE` `BIGINT_NEGATIVE` | count n, n | magnitude, most significant byte first |
  * | `LATIN1` | count n, n | a string, a byte per character |
- * | `UTF16` | count n, 2n | a string, two bytes per code unit, whether or not surrogates pair up |
+ * | `UTF16` | count n, 2n | a string, two bytes per code unit, whether or not surrogates pair up; in long strings n may take a byte more than it needs, so that the code units lie at an even distance from the header |
  * | `SYMBOL_FOR` | text | `Symbol.for(text)` |
  * | `SYMBOL_WELL_KNOWN` | 1 | number in `WELL_KNOWN_SYMBOLS` |
  * | `ARRAY` | count, values | an array |
  * | `HOLEY_ARRAY` | count, values | an array whose values may be `HOLES`; the runs count towards the number of values |
  * | `ARRAY_INT8` `ARRAY_INT16` `ARRAY_INT32` `ARRAY_FLOAT64` | count n, n × 1, 2, 4, 8 | an array of numbers only |
+ * | `ARRAY_DATE` | count n, n × 8 | an array of Dates, by their time values |
+ * | `ARRAY_BIGINT` | count n, count m, m | an array of n bigints, as a *bigint block* of m bytes |
  * | `ARRAY_LATIN1` | count n, n counts, characters | an array of strings: their lengths, then all their Latin-1 characters |
  * | `SHAPE_NEW` | 2, count n, n, values | an object; its key block becomes the next shape of this message |
  * | `SHAPE` | count, values | an object whose shape is that number |
@@ -65,6 +67,9 @@
  * - A *key block* is a count k, then k keys, each a count `length × 2 + wide` and its characters, in
  *   one byte each or, when wide, in two. The two bytes in front are a hash of the block: only a hint
  *   where a reader may look for it in a cache.
+ * - A *bigint block* is what V8 writes for an array of bigints: `ff 0d 41`, count n, then for each bigint
+ *   `5a`, count `length × 2 + negative` and its magnitude in so many bytes, the least significant first;
+ *   at the end `24 00`, count n.
  * - *fields* are one object value, the enumerable own fields of something that is not a plain object
  *   underneath; after a plain object they are left out.
  * - The parts of an error, in this order: message (text), stack (text), hidden fields (a `DICTIONARY`
@@ -149,6 +154,8 @@ export const VIEW_OUTSIDE = 0xec
 export const VIEW_ON = 0xed
 export const BACK_REFERENCE = 0xee
 export const DATE_AGAIN = 0xef
+export const ARRAY_DATE = 0xf0
+export const ARRAY_BIGINT = 0xf1
 
 export const ERROR_MESSAGE = 1
 export const ERROR_STACK = 2

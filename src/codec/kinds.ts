@@ -4,7 +4,7 @@
  */
 import { types } from 'node:util'
 import { ERROR_CLASSES, VIEW_CLASSES } from './builtins.js'
-import { onRegister, type Reducer, reducerOf } from './reducers.js'
+import { onRegister, type Reducer, reducerOf, registeredFor } from './reducers.js'
 
 export const PLAIN = 0
 export const ARRAY_KIND = 1
@@ -74,7 +74,7 @@ ERROR_CLASSES.forEach((constructor, number) => {
 const prototypeOf = (value: object): object => Object.getPrototypeOf(value) as object
 const state = 'its state belongs to the process it is in'
 const shared =
-  'a SharedArrayBuffer cannot be shared between processes; use shared memory of the package'
+  'a SharedArrayBuffer cannot be shared with another process; send a copy of what it holds'
 builtins.set(SharedArrayBuffer.prototype, refused(shared))
 builtins.set(Promise.prototype, refused(`a Promise cannot be sent: ${state}; await it first`))
 for (const constructor of [WeakMap, WeakSet, WeakRef, FinalizationRegistry]) {
@@ -131,17 +131,22 @@ const isLocal = (prototype: object): boolean => {
   return at !== null
 }
 
-const judge = (prototype: object, value: object): Kind => {
-  const reducer = reducerOf(prototype)
-  if (reducer !== undefined) return kind(REDUCED_KIND, { reducer })
-  if (types.isModuleNamespaceObject(value)) return refused('a module namespace cannot be sent')
-  if (types.isExternal(value)) return refused('a native pointer cannot be sent')
-  const exact = builtins.get(prototype)
-  if (exact !== undefined) return exact
+const builtin = (prototype: object): Kind | undefined => {
   // Looked up by name first: Node loads the class when the global is touched.
   if (nameOf(prototype) === 'DOMException' && prototype === DOMException.prototype) {
     return kind(DOM_EXCEPTION_KIND)
   }
+  return builtins.get(prototype)
+}
+
+const judge = (prototype: object, value: object): Kind => {
+  if (types.isModuleNamespaceObject(value)) return refused('a module namespace cannot be sent')
+  if (types.isExternal(value)) return refused('a native pointer cannot be sent')
+  // Deferred reducers are for classes that are unknown so far, so a built-in must not bring them in.
+  const exact = registeredFor(prototype) === undefined ? builtin(prototype) : undefined
+  if (exact !== undefined) return exact
+  const reducer = reducerOf(prototype)
+  if (reducer !== undefined) return kind(REDUCED_KIND, { reducer })
   const foreign = !isLocal(prototype)
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
     const base = builtins.get(at) ?? (foreign ? twin(at, value) : undefined)

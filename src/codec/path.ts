@@ -42,6 +42,8 @@ const render = (step: Step, root: string): string => {
     segments.push(at.segment)
   }
   segments.reverse()
+  // Without a name for the root the first name in the path begins it.
+  if (root === '') segments[0] = segments[0]?.replace(/^\./, '') ?? ''
   if (segments.length <= LONGEST_PATH) return root + segments.join('')
   const shown = segments.slice(0, LONGEST_PATH).join('')
   return `${root}${shown}… (${segments.length - LONGEST_PATH} more)`
@@ -51,7 +53,7 @@ const render = (step: Step, root: string): string => {
  * Finds the shortest way to `culprit`, or to the first property whose getter throws.
  *
  * @param root - Where to start.
- * @param label - What the root is called in the path.
+ * @param label - What the root is called in the path; empty to begin the path with what is in it.
  * @param culprit - What to find, by identity.
  * @param reduced - What reducers made of the objects they took apart.
  * @param byDepth - Find instead the first object nested this deep; 0 for none.

@@ -19,7 +19,7 @@ export interface DecodeContext {
    * @throws UnpicklingError when the message brought no such descriptor.
    */
   handle(index: number): number
-  /** Whether the message comes from this program or an authenticated peer. */
+  /** Whether the message comes over a trusted connection. */
   readonly trusted: boolean
 }
 
@@ -27,7 +27,7 @@ export interface DecodeContext {
 export interface Reducer<T extends object> {
   /** What the wire calls it: the same in both processes, and unique. */
   readonly name: string
-  /** Whether messages from strangers may not contain such an object. */
+  /** Whether messages over connections that are not trusted may not contain such an object. */
   readonly trustedOnly: boolean
   /** Returns what is needed to rebuild the object, itself encodable. It must not contain the object. */
   reduce(value: T, context: EncodeContext): unknown
@@ -107,7 +107,10 @@ export function registerReducer<T extends object>(
 
 let deferred: (() => void)[] = []
 
-/** Registers reducers only when one is missing for the first time: their classes cost time to load. */
+/**
+ * Registers reducers only when an instance of an unknown class, or a name nobody registered, is met for
+ * the first time: their classes cost time to load.
+ */
 export const deferReducers = (register: () => void): void => {
   deferred.push(register)
 }
@@ -120,11 +123,14 @@ const registerDeferred = (): boolean => {
   return registering.length > 0
 }
 
-/** The reducer for objects with this prototype, the nearest up the chain. */
-export const reducerOf = (prototype: object): AnyReducer | undefined =>
-  nearest(prototype) ?? (registerDeferred() ? nearest(prototype) : undefined)
+/** The reducer for objects with this prototype, the nearest up the chain, after registering all. */
+export const reducerOf = (prototype: object): AnyReducer | undefined => {
+  registerDeferred()
+  return registeredFor(prototype)
+}
 
-const nearest = (prototype: object): AnyReducer | undefined => {
+/** The same among the reducers that are registered by now. */
+export const registeredFor = (prototype: object): AnyReducer | undefined => {
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
     const reducer = byPrototype.get(at)
     if (reducer !== undefined) return reducer

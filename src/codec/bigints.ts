@@ -1,0 +1,77 @@
+/**
+ * Blocks of large bigints. A program can only take a bigint apart by steps that each make another one;
+ * V8 copies its memory, so arrays of them go through V8's own serializer. The block is described in
+ * `format.ts`; what is read from strangers is held to that before V8 sees it.
+ * @module
+ */
+import type { Deserializer, Serializer } from 'node:v8'
+
+interface Engine {
+  readonly Serializer: typeof Serializer
+  readonly Deserializer: typeof Deserializer
+}
+
+let loaded: Engine | null = null
+
+/** Loads what few programs need. */
+const engine = (): Engine => {
+  loaded ??= process.getBuiltinModule('node:v8')
+  return loaded
+}
+
+// Of all that V8 has written since it knows bigints, the oldest version: any Node can read it.
+const VERSION = 0x0d
+const VERSION_MARK = 0xff
+const ARRAY_MARK = 0x41
+const BIGINT_MARK = 0x5a
+const END_MARK = 0x24
+
+/** Serializes bigints, or returns null when V8 does it in another way than expected. */
+export const bigintBlock = (bigints: bigint[]): Uint8Array | null => {
+  const serializer = new (engine().Serializer)()
+  serializer.writeHeader()
+  serializer.writeValue(bigints)
+  const block = serializer.releaseBuffer()
+  if (block[0] !== VERSION_MARK || block[2] !== ARRAY_MARK) return null
+  block[1] = VERSION
+  return block
+}
+
+/** Whether a block is one of so many bigints and nothing else. */
+export const isBigintBlock = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  length: number,
+): boolean => {
+  let at = start
+  const count = (): number => {
+    let value = 0
+    for (let factor = 1; factor <= 0x10000000; factor *= 128) {
+      const byte = at < end ? bytes[at++]! : 128
+      value += (byte & 127) * factor
+      if (byte < 128) return value
+    }
+    return -1
+  }
+  const mark = (wanted: number): boolean => at < end && bytes[at++] === wanted
+  if (!(mark(VERSION_MARK) && mark(VERSION) && mark(ARRAY_MARK) && count() === length)) return false
+  for (let i = 0; i < length; i++) {
+    if (!mark(BIGINT_MARK)) return false
+    const header = count()
+    if (header < 0) return false
+    at += Math.floor(header / 2)
+  }
+  return mark(END_MARK) && mark(0) && count() === length && at === end
+}
+
+/**
+ * Reads a block.
+ *
+ * @throws Error when V8 cannot read it.
+ */
+export const readBigintBlock = (block: Uint8Array): unknown => {
+  const deserializer = new (engine().Deserializer)(block)
+  deserializer.readHeader()
+  return deserializer.readValue()
+}
