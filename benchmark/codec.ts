@@ -3,7 +3,8 @@
  * numbers.
  *
  * All peers take turns in one process, payload after payload and round after round, so that each meets
- * caches and type feedback as mixed as in a real program. Figures are medians of the rounds, in
+ * caches and type feedback as mixed as in a real program. Before each turn the garbage of the one before
+ * is collected: without that peers pay for each other. Figures are medians of the rounds, in
  * microseconds per call; encoding and decoding are measured apart. Every round trip is checked for a
  * sample of its content before it is timed. Large typed arrays: `encode` lists them for the carrier to
  * copy, the others copy them into their message, which the carrier then copies again.
@@ -14,12 +15,19 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Packr, pack, unpack } from 'msgpackr'
 import { decode, type Encoded, encode } from '#codec'
 
-const ROUNDS = 31
-const WARM_UP_MILLISECONDS = 60
-const ROUND_MILLISECONDS = 2
+/** How long to measure. */
+interface Effort {
+  readonly rounds: number
+  readonly warmUpMilliseconds: number
+  readonly roundMilliseconds: number
+}
+
+const FULL: Effort = { rounds: 11, warmUpMilliseconds: 60, roundMilliseconds: 10 }
+const QUICK: Effort = { rounds: 1, warmUpMilliseconds: 2, roundMilliseconds: 1 }
 
 interface Peer {
   readonly name: string
@@ -324,18 +332,27 @@ const contenders = (): Contender[] =>
       }),
   )
 
-const warmUp = (all: readonly Task[]): void => {
+const warmUp = (all: readonly Task[], effort: Effort): void => {
   for (const each of all) {
     const start = performance.now()
     let calls = 0
-    while (performance.now() - start < WARM_UP_MILLISECONDS) {
+    while (performance.now() - start < effort.warmUpMilliseconds) {
       each.run()
       calls++
     }
-    const perCall = WARM_UP_MILLISECONDS / calls
-    each.count = Math.max(1, Math.round(ROUND_MILLISECONDS / perCall))
+    const perCall = effort.warmUpMilliseconds / calls
+    each.count = Math.max(1, Math.round(effort.roundMilliseconds / perCall))
   }
 }
+
+/** The tasks of a round: payload after payload, first all that encode it, then all that decode it. */
+const tasksOf = (all: readonly Contender[], round: number): Task[] =>
+  payloads.flatMap((payload) => {
+    const group = all.filter((each) => each.payload === payload.name)
+    const first = round % group.length
+    const order = [...group.slice(first), ...group.slice(0, first)]
+    return [...order.map((each) => each.encode), ...order.map((each) => each.decode)]
+  })
 
 interface Figure {
   payload: string
@@ -377,13 +394,21 @@ const table = (figures: readonly Figure[], pick: (figure: Figure) => number): st
 /**
  * Runs the benchmark: prints two tables of times and one of sizes, and writes the figures to
  * `build/benchmark/codec.json`.
+ *
+ * @param options - `quick`: takes seconds, to see that everything runs; its figures are worth nothing
+ *   and are not written. False if not given.
  */
-export async function run(): Promise<void> {
+export async function run({ quick = false }: { readonly quick?: boolean } = {}): Promise<void> {
+  const effort = quick ? QUICK : FULL
   const all = contenders()
-  const tasks = all.flatMap((each) => [each.encode, each.decode])
-  warmUp(tasks)
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const each of tasks) each.samples.push(microseconds(each.run, each.count))
+  warmUp(tasksOf(all, 0), effort)
+  v8.setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const each of tasksOf(all, round)) {
+      collectGarbage()
+      each.samples.push(microseconds(each.run, each.count))
+    }
   }
   const figures = all.map(
     (each): Figure => ({
@@ -400,10 +425,13 @@ export async function run(): Promise<void> {
   console.log(table(figures, (figure) => figure.decodeMicroseconds))
   console.log('\nbytes')
   console.log(table(figures, (figure) => figure.bytes))
+  if (quick) return
   const folder = new URL('../../build/benchmark/', import.meta.url)
   mkdirSync(folder, { recursive: true })
   const versions = { node: process.version, v8: process.versions.v8 }
   writeFileSync(new URL('codec.json', folder), JSON.stringify({ versions, figures }, null, 2))
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await run()
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await run({ quick: process.argv.includes('--quick') })
+}

@@ -1,4 +1,4 @@
-/** The process in which the codec is measured. @module */
+/** The process in which the codec is measured; `--quick` is passed on to it. @module */
 import { run } from './codec.js'
 
-await run()
+await run({ quick: process.argv.includes('--quick') })

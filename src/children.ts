@@ -5,7 +5,7 @@
 import { constants } from 'node:os'
 import { native } from './native.js'
 import { checked } from './native-status.js'
-import { endEarly, milliseconds, type WaitOptions } from './waiting.js'
+import { atOnce, checkedWait, clock, endEarly, type WaitOptions } from './waiting.js'
 import { READABLE, Watcher } from './watcher.js'
 
 const collected = new FinalizationRegistry((pidfd: number) => native.closeDescriptor(pidfd))
@@ -45,15 +45,18 @@ export class Child {
 
   /** Waits for the end, blocking. */
   waitSync(timeout: number): void {
-    if (this.poll() !== null) return
-    native.waitReadable([this.sentinel], timeout)
-    this.poll()
+    const left = clock(timeout)
+    const slice = atOnce(left)
+    while (this.poll() === null) {
+      const ended = native.waitReady([this.sentinel], [], slice()).length > 0
+      if (!ended && left() === 0) return
+    }
   }
 
   /** Waits for the end or the timeout. */
   async wait(options: WaitOptions): Promise<void> {
-    options.signal?.throwIfAborted()
-    if (this.poll() !== null || milliseconds(options.timeout) === 0) return
+    const time = checkedWait(options)
+    if (this.poll() !== null || time === 0) return
     await new Promise<void>((resolve, reject) => {
       const leave = (): void => {
         stop()

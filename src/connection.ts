@@ -10,6 +10,8 @@ import { native } from './native.js'
 import { checked } from './native-status.js'
 import { type Received, takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
 import {
+  checkedWait,
+  FOREVER,
   milliseconds,
   show,
   type TimeoutOptions,
@@ -140,7 +142,9 @@ export class Connection {
    * read-only, or broken (`EPIPE`); TimeoutError; the signal's reason.
    */
   async send(value: unknown, options: WaitOptions = {}): Promise<void> {
-    await this.#writing().sendObject(value, options)
+    const writing = this.#writing()
+    checkedWait(options)
+    await writing.sendObject(value, options)
   }
 
   /** The same, blocking until the kernel has taken the message. */
@@ -156,8 +160,10 @@ export class Connection {
    * write-only; TimeoutError and the signal's reason, after which no message is lost.
    */
   async recv<T = any>(options: WaitOptions = {}): Promise<T> {
+    const reading = this.#reading()
+    checkedWait(options)
     const take = (message: Received): unknown => takeObject(message, this.#trusted)
-    return (await this.#reading().receive(AN_OBJECT, options, take)) as T
+    return (await reading.receive(AN_OBJECT, options, take)) as T
   }
 
   /**
@@ -181,7 +187,10 @@ export class Connection {
     buffer: ArrayBufferView | ArrayBufferLike,
     { offset, size, ...options }: Range & WaitOptions = {},
   ): Promise<void> {
-    await this.#writing().sendBytes(slice(buffer, offset, size), options)
+    const writing = this.#writing()
+    const bytes = slice(buffer, offset, size)
+    checkedWait(options)
+    await writing.sendBytes(bytes, options)
   }
 
   /** The same, blocking until the kernel has taken the message. */
@@ -207,6 +216,7 @@ export class Connection {
   }: { maxLength?: number } & WaitOptions = {}): Promise<Buffer> {
     const reading = this.#reading()
     const wanted = bytesUpTo(maxLength)
+    checkedWait(options)
     return await this.#closingOnBadLength(() => reading.receive(wanted, options, takeBytes))
   }
 
@@ -238,6 +248,7 @@ export class Connection {
     const reading = this.#reading()
     const { offset, ...rest } = offsetOptions(options)
     const target = tailOf(buffer, offset)
+    checkedWait(rest)
     const take = (message: Received): number => fitted(takeBytesInto(message, target))
     return await reading.receive(bytesUpTo(undefined), rest, take)
   }
@@ -261,7 +272,9 @@ export class Connection {
    */
   async poll(options: number | null | WaitOptions = {}): Promise<boolean> {
     const reading = this.#reading()
-    return await reading.poll({ timeout: 0, ...waitOptions(options) })
+    const wanted = waitOptions(options)
+    const timeout = checkedWait(wanted, 0)
+    return await reading.poll({ ...wanted, timeout: timeout === FOREVER ? null : timeout })
   }
 
   /** The same, blocking. */
@@ -314,6 +327,14 @@ export class Connection {
   }
 }
 
+const isDuplex = (options: unknown): boolean => {
+  const given = typeof options === 'object' && options !== null ? options : { duplex: options }
+  const { duplex = true } = given as { duplex?: unknown }
+  if (typeof duplex !== 'boolean')
+    throw new TypeError(`duplex must be true or false, not ${show(duplex)}`)
+  return duplex
+}
+
 /** How a {@link Pipe} is made. */
 export interface PipeOptions {
   /** Whether both ends send and receive; true if not given. */
@@ -326,12 +347,13 @@ export interface PipeOptions {
  *
  * @param options - With `duplex` false (or plain `false`) the first end only receives and the second
  * only sends.
- * @throws OSError `EMFILE` when the process may open no more descriptors.
+ * @throws TypeError for a duplex that is neither true nor false; OSError `EMFILE` when the process may
+ * open no more descriptors.
  *
  * Mirrors `multiprocessing.Pipe`.
  */
 export const Pipe = (options: boolean | PipeOptions = {}): [Connection, Connection] => {
-  const { duplex = true } = typeof options === 'boolean' ? { duplex: options } : options
+  const duplex = isDuplex(options)
   const [one, other] = native.socketPair(!duplex)
   checked(one!, 'socketpair')
   return [

@@ -21,7 +21,8 @@ export const atExitEndChildren = (end: () => void): void => {
 process.on('exit', () => {
   if (exiting) return
   exiting = true
-  native.processIsExiting()
+  // A thread's end is not the process's.
+  if (native.isMainThread()) native.processIsExiting()
   runFinalizers(0)
   endChildren()
   runFinalizers(Number.NEGATIVE_INFINITY)

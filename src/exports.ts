@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { isNativeCode, runtimeReference } from './builtin-functions.js'
 import type { Reference } from './codec/index.js'
 import { PicklingError } from './errors.js'
@@ -28,13 +29,25 @@ export const exportOf = (fn: AnyFunction): Reference => {
     if (url.startsWith('node:')) {
       return runtimeReference(fn) ?? refuse(fn, 'is internal to node')
     }
-    if (!url.includes(':')) {
+    if (!isFile(url)) {
       return refuse(fn, 'was not loaded from a module, so another process cannot import it')
     }
-    const variables = origin.moduleVariables()
-    const path = variables ? pathInModule(fn, variables, origin) : pathInCommonJs(fn, url)
+    const path = isCommonJs(url)
+      ? pathInCommonJs(fn, url)
+      : pathInModule(fn, origin.moduleVariables() ?? {}, origin)
     return path ? { module: url, path } : refuse(fn, `is not exported from ${url}; export it`)
   })
+}
+
+/** Code given on the command line has a URL too, but no file. */
+const isFile = (url: string): boolean => url.includes(':') && !/\/\[eval\d*\]$/.test(decodeURI(url))
+
+const fileOf = (url: string): string => (url.startsWith('file:') ? fileURLToPath(url) : url)
+
+/** `require` keeps the ES modules it has loaded in the same place. */
+const isCommonJs = (url: string): boolean => {
+  const loaded = require.cache[fileOf(url)]
+  return loaded !== undefined && !types.isModuleNamespaceObject(loaded.exports)
 }
 
 const refuse = (fn: AnyFunction, why: string): never => {
@@ -43,6 +56,8 @@ const refuse = (fn: AnyFunction, why: string): never => {
 }
 
 interface ExportEntry {
+  /** Where in the source the word `export` begins. */
+  exportStart: number
   name?: string
   localName?: string
 }
@@ -62,12 +77,19 @@ const pathInModule = (
   }
   // A default export without a name of its own has no variable.
   const unnamed = entries.find(({ name, localName }) => name === 'default' && !localName)
-  if (unnamed && fn.name === 'default') return ['default']
+  if (unnamed && isWrittenAt(fn, origin.source(), unnamed.exportStart)) return ['default']
   for (const { name, localName } of entries) {
     const member = localName === undefined ? undefined : memberOf(variables[localName], fn)
     if (name !== undefined && member !== undefined) return [name, member]
   }
   return undefined
+}
+
+/** Whether what stands behind `export default` is this function. */
+const isWrittenAt = (fn: AnyFunction, source: string, exportStart: number): boolean => {
+  const text = Function.prototype.toString.call(fn)
+  const start = source.indexOf(text, exportStart)
+  return start >= 0 && /^export\s+default[\s(]*$/.test(source.slice(exportStart, start))
 }
 
 /**
@@ -89,8 +111,7 @@ const exportEntries = (origin: Origin): ExportEntry[] => {
 
 /** `import()` of such a module has what it exports as its default. */
 const pathInCommonJs = (fn: AnyFunction, url: string): string[] | undefined => {
-  const exports: unknown =
-    require.cache[url.startsWith('file:') ? fileURLToPath(url) : url]?.exports
+  const exports: unknown = require.cache[fileOf(url)]?.exports
   if (exports === fn) return ['default']
   const member = memberOf(exports, fn)
   return member === undefined ? undefined : ['default', member]

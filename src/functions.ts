@@ -9,7 +9,7 @@ import { installFunctionTransport, type Reference } from './codec/index.js'
 import { PicklingError, UnpicklingError } from './errors.js'
 import { exportOf, exportSeenBy } from './exports.js'
 import type * as ImportModule from './import-module.js'
-import { isMainProcess } from './process-state.js'
+import { isMainProcess, whileImporting } from './process-state.js'
 
 type AnyFunction = Function
 
@@ -36,7 +36,7 @@ const isBuiltin = (module: string): boolean => module.startsWith('node:')
  */
 export const importModules = (urls: readonly string[]): Promise<void> | undefined => {
   const missing = urls.filter((url) => !modules.has(url) && !witnesses.has(url) && !isGlobal(url))
-  return missing.length === 0 ? undefined : importAll(missing)
+  return missing.length === 0 ? undefined : whileImporting(() => importAll(missing))
 }
 
 const importAll = async (urls: readonly string[]): Promise<void> => {

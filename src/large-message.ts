@@ -38,6 +38,7 @@ export const wellFormed = <T>(parse: () => T): T => {
   try {
     return parse()
   } catch (cause) {
+    if (cause instanceof UnpicklingError) throw cause
     throw new UnpicklingError(`not an object's message: ${(cause as Error).message}`, { cause })
   }
 }
@@ -47,7 +48,8 @@ export const wellFormed = <T>(parse: () => T): T => {
  * out-of-band buffers is received into an ArrayBuffer of its own, so that none has to be copied out.
  */
 export class LargeMessage {
-  readonly #length: number
+  /** How many bytes it has. */
+  readonly length: number
   /** The segments that are full, and at the end the one being filled. */
   #segments: Uint8Array[]
   /** How much of the last segment is filled. */
@@ -56,26 +58,37 @@ export class LargeMessage {
   #planned: number[] | undefined
   /** Known once the header is, and if there is more in the frame than a graph. */
   #layout: Layout | undefined
+  #inTarget: boolean
 
-  constructor(length: number, asObject: boolean) {
-    this.#length = length
-    this.#segments = [allocate(asObject ? HEADER : length)]
+  /** `target` is where bytes are wanted; it is used if they fit. */
+  constructor(length: number, asObject: boolean, target?: Uint8Array) {
+    this.length = length
+    this.#inTarget = target !== undefined && length <= target.length
+    const first = this.#inTarget
+      ? target!.subarray(0, length)
+      : allocate(asObject ? HEADER : length)
+    this.#segments = [first]
     if (!asObject) this.#planned = []
   }
 
-  /** A message whose first bytes are in memory that somebody wants back. */
-  static begun(memory: Uint8Array, filled: number): LargeMessage {
-    const message = new LargeMessage(memory.length, false)
-    message.#segments[0]!.set(memory.subarray(0, filled))
-    message.#filled = filled
-    return message
+  /** Whether it is received into the caller's target. */
+  get inTarget(): boolean {
+    return this.#inTarget
+  }
+
+  /** The target is the caller's again: what has come is moved to memory of our own. */
+  leaveTarget(): void {
+    if (!this.#inTarget) return
+    this.#inTarget = false
+    this.#lengthen(this.length)
   }
 
   /** Takes what has come, waiting for the rest as long as `left` says; 0 when all has, or a status. */
   fill(handle: number, left: () => number): number {
+    const fresh = !this.#inTarget
     for (;;) {
       const segment = this.#segments.at(-1)!
-      const filled = native.connectionFill(handle, segment, this.#filled, true, left())
+      const filled = native.connectionFill(handle, segment, this.#filled, fresh, left())
       if (filled < 0) return filled
       this.#filled = filled
       if (filled < segment.length) return NOT_YET
@@ -99,7 +112,9 @@ export class LargeMessage {
   toFrame(): FrameParts {
     if (this.#layout === undefined) {
       const bytes = this.toBytes()
-      return wellFormed(() => partsOf(bytes, native.layOutFrame(bytes, bytes.length) as number[]))
+      const layout = native.layOutFrame(bytes, bytes.length)
+      if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
+      return partsOf(bytes, layout)
     }
     const [graph, ...rest] = this.#segments.slice(1)
     const buffers: ArrayBuffer[] = []
@@ -121,7 +136,7 @@ export class LargeMessage {
     const [, , , ...ranges] = layout ?? []
     if (layout === undefined || ranges.length === 0) {
       // No frame, or one without buffers: it comes in one piece.
-      this.#lengthen(this.#length)
+      this.#lengthen(this.length)
       return []
     }
     this.#layout = layout
@@ -137,7 +152,8 @@ export class LargeMessage {
   /** Bytes that are no frame are received all the same, so that the next message can be. */
   #layOut(header: Uint8Array): Layout | number | undefined {
     try {
-      return native.layOutFrame(header, this.#length)
+      const layout = native.layOutFrame(header, this.length)
+      return typeof layout === 'number' && layout > this.length ? undefined : layout
     } catch {
       return undefined
     }

@@ -7,7 +7,7 @@ import { type Encoded, encode } from './codec/index.js'
 import { OSError, TimeoutError } from './errors.js'
 import { LargeMessage } from './large-message.js'
 import { native } from './native.js'
-import { checked, errorOf, LARGE, NOT_YET } from './native-status.js'
+import { checked, errorOf, LARGE, NO_DESCRIPTORS, NOT_YET } from './native-status.js'
 import {
   copyOf,
   isPlain,
@@ -16,8 +16,17 @@ import {
   shareSendScratch,
   takeBytesInto,
 } from './objects.js'
-import { endEarly, FOREVER, milliseconds, type WaitOptions } from './waiting.js'
-import { READABLE, Watcher, WRITABLE } from './watcher.js'
+import {
+  atOnce,
+  type Clock,
+  clock,
+  ENDLESS,
+  endEarly,
+  milliseconds,
+  NO_TIME,
+  type WaitOptions,
+} from './waiting.js'
+import { closeWatcher, READABLE, Watcher, WRITABLE } from './watcher.js'
 
 /** What to make of a message that was received. */
 type Take<T> = (message: Received) => T
@@ -28,10 +37,17 @@ export interface Wanted {
   readonly maximum: number
   /** Whether it is to be received as the parts of an object. */
   readonly asObject: boolean
+  /** Where a large message of bytes may be put, if it fits. */
+  readonly target?: Uint8Array
 }
 
 interface Receiver extends Wanted {
   settle(message: Received): void
+  fail(error: unknown): void
+}
+
+interface Poller {
+  settle(): void
   fail(error: unknown): void
 }
 
@@ -45,35 +61,41 @@ interface Sender {
   fail(error: unknown): void
 }
 
-const collected = new FinalizationRegistry((handle: number) =>
-  native.closeConnection(handle, false),
-)
-
-/** How a deadline of the Sync forms is shared by several steps. */
-const clock = (timeout: number): (() => number) => {
-  if (timeout === FOREVER) return () => FOREVER
-  const end = performance.now() + timeout
-  return () => Math.max(0, end - performance.now())
+/** What has to be closed when a stream is collected. */
+interface Resources {
+  readonly handle: number
+  watcher: number | undefined
 }
+
+const closeResources = ({ handle, watcher }: Resources): void => {
+  // The descriptor must not go while it is watched.
+  if (watcher !== undefined) closeWatcher(watcher)
+  native.closeConnection(handle, false)
+}
+
+const collected = new FinalizationRegistry(closeResources)
+
+const ANY_BYTES: Wanted = { maximum: Number.MAX_SAFE_INTEGER, asObject: false }
 
 /** Both directions of one descriptor. */
 export class MessageStream {
-  #handle: number
+  readonly #resources: Resources
+  #closed = false
   readonly #fd: number
   readonly #receivers: Receiver[] = []
-  readonly #pollers: Receiver[] = []
+  readonly #pollers: Poller[] = []
+  readonly #senders: Sender[] = []
   /** A large message of which a part has come. */
   #large: LargeMessage | undefined
-  readonly #senders: Sender[] = []
   #watcher: Watcher | undefined
   /** Why nothing can be sent any more: a message was cut off in the middle. */
   #cut: Error | undefined
 
   /** Takes over the descriptor. */
   constructor(fd: number) {
-    this.#handle = checked(native.openConnection(fd), 'open')
+    this.#resources = { handle: checked(native.openConnection(fd), 'open'), watcher: undefined }
     this.#fd = fd
-    collected.register(this, this.#handle, this)
+    collected.register(this, this.#resources, this)
   }
 
   /** The descriptor's number. */
@@ -81,34 +103,29 @@ export class MessageStream {
     return this.#fd
   }
 
-  /** The engine's number for it. */
-  get handle(): number {
-    return this.#handle
+  /** Whether something is still to be sent. */
+  get sending(): boolean {
+    return this.#senders.length > 0
   }
 
   /** Closes the descriptor; whoever waits is told. */
   close(): void {
-    if (this.#handle < 0) return
+    if (this.#closed) return
+    this.#closed = true
     collected.unregister(this)
-    this.#watcher?.close()
-    this.#watcher = undefined
-    native.closeConnection(this.#handle, false)
-    this.#handle = -1
+    closeResources(this.#resources)
     const closed = new OSError('handle is closed')
     for (const waiting of this.#receivers.splice(0)) waiting.fail(closed)
     for (const waiting of this.#pollers.splice(0)) waiting.fail(closed)
-    for (const waiting of this.#senders.splice(0)) this.#end(waiting, closed)
+    for (const waiting of this.#senders.splice(0)) end(waiting, closed)
   }
 
   /** Receives a message, blocking. Receivers that wait already are served first. */
   receiveSync<T>(wanted: Wanted, timeout: number, take: Take<T>): T {
     const left = clock(timeout)
-    while (this.#receivers.length > 0) {
-      const code = this.#next(this.#receivers[0]!, left)
-      if (code === NOT_YET) throw new TimeoutError()
-      this.#serve(this.#receivers.shift()!, code)
-    }
-    const code = this.#next(wanted, left)
+    while (this.#receivers.length > 0) this.#serveFirst(left)
+    const code = this.#nextSync(wanted, left)
+    this.#want()
     if (code === NOT_YET) throw new TimeoutError()
     return take(this.#received(code))
   }
@@ -124,11 +141,7 @@ export class MessageStream {
 
   /** Serves the first of those who wait, blocking. */
   serveSync(): void {
-    const first = this.#receivers[0]
-    if (first === undefined) return
-    const code = this.#next(first, () => FOREVER)
-    this.#receivers.shift()
-    this.#serve(first, code)
+    if (this.#receivers.length > 0) this.#serveFirst(ENDLESS)
     this.#want()
   }
 
@@ -138,26 +151,23 @@ export class MessageStream {
    */
   receiveIntoSync(target: Uint8Array, timeout: number): number | Buffer {
     const left = clock(timeout)
-    const wanted = { maximum: Number.MAX_SAFE_INTEGER, asObject: false }
     const take = (message: Received): number | Buffer => takeBytesInto(message, target)
-    if (this.#receivers.length > 0 || this.#large) return this.receiveSync(wanted, left(), take)
-    const code = native.connectionReceive(this.#handle, wanted.maximum, left())
-    if (code === NOT_YET) throw new TimeoutError()
-    const length = code === LARGE ? native.announcedLength(this.#handle) : 0
-    if (code !== LARGE) return take(this.#received(code))
-    if (length > target.length) return this.receiveSync(wanted, left(), take)
-    const place = target.subarray(0, length)
-    const filled = checked(native.connectionFill(this.#handle, place, 0, false, left()), 'recv')
-    if (filled === length) return length
-    this.#large = LargeMessage.begun(place, filled)
-    throw new TimeoutError()
+    while (this.#receivers.length > 0) this.#serveFirst(left)
+    const code = this.#nextSync({ ...ANY_BYTES, target }, left)
+    this.#want()
+    if (code === NOT_YET) {
+      // What has come of it is kept elsewhere: the target is the caller's again.
+      this.#large?.leaveTarget()
+      throw new TimeoutError()
+    }
+    const message = this.#received(code)
+    return message.large?.inTarget ? message.large.length : take(message)
   }
 
   /** Receives a message. */
   async receive<T>(wanted: Wanted, options: WaitOptions, take: Take<T>): Promise<Awaited<T>> {
-    options.signal?.throwIfAborted()
     if (this.#receivers.length === 0) {
-      const code = this.#next(wanted, () => 0)
+      const code = this.#next(wanted, NO_TIME)
       if (code !== NOT_YET) return await take(this.#received(code))
     }
     if (milliseconds(options.timeout) === 0) throw new TimeoutError()
@@ -169,39 +179,60 @@ export class MessageStream {
 
   /** Whether a message, or an end, can be received; false after the timeout. */
   async poll(options: WaitOptions): Promise<boolean> {
-    options.signal?.throwIfAborted()
     if (this.pollSync(0)) return true
     if (milliseconds(options.timeout) === 0) return false
     return await new Promise<boolean>((resolve, reject) => {
-      const settle = (): void => resolve(true)
-      const poller = { maximum: 0, asObject: false, settle, fail: reject }
+      const poller: Poller = { settle: () => resolve(true), fail: reject }
       this.#wait(this.#pollers, options, poller, () => resolve(false))
     })
   }
 
   /** The same, blocking. */
   pollSync(timeout: number): boolean {
-    const [ready] = native.waitReadable([this.#fd], timeout)
-    return ready !== undefined && checked(ready, 'poll') === 0
+    const left = clock(timeout)
+    const slice = atOnce(left)
+    for (;;) {
+      const writers = this.#senders.length > 0 ? [this.#fd] : []
+      const [ready] = native.waitReady([this.#fd], writers, slice())
+      if (ready !== undefined && checked(ready, 'poll') === 0) return true
+      if (ready !== undefined) this.#flush(NO_TIME)
+      if (left() === 0) return false
+    }
+  }
+
+  /** Sends what it can of what is on its way, without blocking. */
+  flush(): void {
+    this.#flush(NO_TIME)
+    this.#want()
+  }
+
+  /**
+   * Calls one of the two when there is something to receive or nothing ever will be; what is returned
+   * calls it off.
+   */
+  whenReadable(settle: () => void, fail: (error: unknown) => void): () => void {
+    const poller: Poller = { settle, fail }
+    this.#pollers.push(poller)
+    this.#want()
+    return () => this.#leaveLine(this.#pollers, poller)
   }
 
   /** Sends an object, blocking. */
   sendObjectSync(value: unknown, timeout: number): void {
+    const left = clock(timeout)
     const encoded = encode(value, 'obj')
-    if (isPlain(encoded) && this.#senders.length === 0 && !this.#cut) {
-      shareSendScratch(encoded)
-      const left = native.connectionSend(this.#handle, encoded.end, timeout)
-      if (left > 0 && left < plainLength(encoded)) this.#leave([tail(encoded, left)])
-      this.#sent(left)
-    } else {
+    if (!this.#goesAtOnce(encoded)) {
       const { parts, descriptors } = messageOf(encoded, true)
-      this.#sendPartsSync(parts, descriptors, timeout)
+      this.sendPartsSync(parts, descriptors, left)
+      return
     }
+    const rest = native.connectionSend(this.#handle, encoded.end, atOnce(left)())
+    if (rest < 0) throw errorOf(rest, 'send')
+    if (rest > 0) this.#finishSync([tail(encoded, rest)], rest < plainLength(encoded), [], left)
   }
 
   /** Sends an object. */
   async sendObject(value: unknown, options: WaitOptions): Promise<void> {
-    options.signal?.throwIfAborted()
     await this.postObject(value, options)
   }
 
@@ -211,208 +242,64 @@ export class MessageStream {
    */
   postObject(value: unknown, options: WaitOptions = {}): Promise<void> | undefined {
     const encoded = encode(value, 'obj')
-    if (isPlain(encoded) && this.#senders.length === 0 && !this.#cut) {
-      shareSendScratch(encoded)
-      const left = native.connectionSend(this.#handle, encoded.end, 0)
-      if (left < 0) throw errorOf(left, 'send')
-      if (left === 0) return undefined
-      return this.#queue([tail(encoded, left)], [], left < plainLength(encoded), options)
+    if (!this.#goesAtOnce(encoded)) {
+      const { parts, descriptors } = messageOf(encoded, true)
+      return this.sendParts(parts, descriptors, options)
     }
-    const { parts, descriptors } = messageOf(encoded, true)
-    return this.#queue(parts, descriptors, false, options)
+    const left = native.connectionSend(this.#handle, encoded.end, 0)
+    if (left < 0) throw errorOf(left, 'send')
+    if (left === 0) return undefined
+    return this.sendParts([tail(encoded, left)], [], options, left < plainLength(encoded))
   }
 
   /** Sends a message of bytes, blocking. */
   sendBytesSync(bytes: Uint8Array, timeout: number): void {
+    const left = clock(timeout)
     if (this.#senders.length > 0 || this.#cut) {
-      this.#sendPartsSync([native.lengthHeader(bytes.length), bytes], [], timeout)
+      this.sendPartsSync([native.lengthHeader(bytes.length), bytes], [], left)
       return
     }
-    const left = native.connectionSendBytes(this.#handle, bytes, timeout)
-    if (left > 0 && left < framedLength(bytes.length)) this.#leave(restOf(bytes, left))
-    this.#sent(left)
+    const rest = native.connectionSendBytes(this.#handle, bytes, atOnce(left)())
+    if (rest < 0) throw errorOf(rest, 'send')
+    const begun = rest < framedLength(bytes.length)
+    if (rest > 0) this.#finishSync(restOf(bytes, rest), begun, [], left)
   }
 
   /** Sends a message of bytes. */
   async sendBytes(bytes: Uint8Array, options: WaitOptions): Promise<void> {
-    options.signal?.throwIfAborted()
     if (this.#senders.length > 0 || this.#cut) {
-      await this.#queue([native.lengthHeader(bytes.length), bytes], [], false, options)
+      await this.sendParts([native.lengthHeader(bytes.length), bytes], [], options)
       return
     }
     const left = native.connectionSendBytes(this.#handle, bytes, 0)
     if (left < 0) throw errorOf(left, 'send')
     const begun = left < framedLength(bytes.length)
-    if (left > 0) await this.#queue(restOf(bytes, left), [], begun, options)
+    if (left > 0) await this.sendParts(restOf(bytes, left), [], options, begun)
   }
 
-  /** The next message, if it comes in time: its length, {@link LARGE}, or a status. */
-  #next({ maximum, asObject }: Wanted, left: () => number): number {
-    const code = native.connectionReceive(this.#handle, maximum, left())
-    if (code !== LARGE) return code
-    try {
-      this.#large ??= new LargeMessage(native.announcedLength(this.#handle), asObject)
-      const status = this.#large.fill(this.#handle, left)
-      return status === 0 ? LARGE : status
-    } catch (error) {
-      // No memory can hold it, so what follows it is out of reach.
-      if (!(error instanceof RangeError)) throw error
-      return native.connectionReceive(this.#handle, 0, 0)
-    }
-  }
-
-  /** What `#next` has got, taken out of here; throws what it has failed with. */
-  #received(code: number): Received {
-    if (code < 0 && code !== LARGE) throw errorOf(code, 'recv')
-    const large = code === LARGE ? this.#large : undefined
-    this.#large = undefined
-    return { length: code, large, handle: this.#handle }
-  }
-
-  #serve(receiver: Receiver, code: number): void {
-    try {
-      receiver.settle(this.#received(code))
-    } catch (error) {
-      receiver.fail(error)
-    }
-  }
-
-  /** Lines up behind the others, until served or ended early. */
-  #wait(
-    line: Receiver[],
-    options: WaitOptions,
-    { maximum, asObject, settle, fail }: Receiver,
-    onTimeout?: () => unknown,
-  ): void {
-    const leave = (): void => {
-      const index = line.indexOf(entry)
-      if (index >= 0) line.splice(index, 1)
-      this.#want()
-    }
-    const stop = endEarly(
-      options,
-      (reason) => {
-        leave()
-        fail(reason)
-      },
-      onTimeout,
-    )
-    const entry: Receiver = {
-      maximum,
-      asObject,
-      settle(message) {
-        stop()
-        settle(message)
-      },
-      fail(error) {
-        stop()
-        fail(error)
-      },
-    }
-    line.push(entry)
-    this.#want()
-  }
-
-  #want(): void {
-    if (this.#handle < 0) return
-    const read = this.#receivers.length > 0 || this.#pollers.length > 0 ? READABLE : 0
-    const write = this.#senders.length > 0 ? WRITABLE : 0
-    if ((read | write) === 0 && this.#watcher === undefined) return
-    this.#watcher ??= new Watcher(this.#fd, (events) => this.#ready(events))
-    this.#watcher.want(read | write)
-  }
-
-  #ready(events: number): void {
-    if (events & WRITABLE) this.#flush(0)
-    if (events & READABLE) {
-      while (this.#receivers.length > 0) {
-        const code = this.#next(this.#receivers[0]!, () => 0)
-        if (code === NOT_YET) break
-        this.#serve(this.#receivers.shift()!, code)
-      }
-      if (this.#receivers.length === 0 && this.#pollers.length > 0 && this.pollSync(0)) {
-        const nothing = { length: 0, large: undefined, handle: this.#handle }
-        for (const poller of this.#pollers.splice(0)) poller.settle(nothing)
-      }
-    }
-    this.#want()
-  }
-
-  /** Sends what is lined up, blocking at most so long; false when some is left. */
-  #flush(timeout: number): boolean {
-    const left = clock(timeout)
-    while (this.#senders.length > 0) {
-      const sender = this.#senders[0]!
-      const { parts, sent, descriptors, total } = sender
-      const beside = sent === 0 ? descriptors : []
-      const rest = native.connectionSendParts(this.#handle, parts, sent, beside, left())
-      if (rest < 0) {
-        this.#cutOff(errorOf(rest, 'send'))
-        return true
-      }
-      sender.sent = total - rest
-      if (rest > 0) return false
-      this.#senders.shift()
-      this.#end(sender)
-    }
-    return true
-  }
-
-  /** After a failure inside a message nothing that follows could be understood. */
-  #cutOff(error: Error): void {
-    this.#cut = error
-    for (const sender of this.#senders.splice(0)) this.#end(sender, error)
-  }
-
-  #end(sender: Sender, error?: unknown): void {
-    for (const fd of sender.descriptors) native.closeDescriptor(fd)
-    sender.descriptors = []
-    if (error === undefined) sender.settle()
-    else sender.fail(error)
-  }
-
-  #sendPartsSync(parts: Uint8Array[], descriptors: number[], timeout: number): void {
-    const left = clock(timeout)
+  /** Sends parts as they are, behind what is on its way, blocking. */
+  sendPartsSync(parts: Uint8Array[], descriptors: number[], left: Clock): void {
+    if (!this.#flushSync(left)) throw new TimeoutError()
     if (this.#cut) throw this.#cut
-    if (!this.#flush(left())) throw new TimeoutError()
-    if (this.#cut) throw this.#cut
-    const rest = native.connectionSendParts(this.#handle, parts, 0, descriptors, left())
-    if (rest > 0) {
-      const total = lengthOf(parts)
-      // A message that was not begun is taken back whole; one that was has to be finished.
-      if (rest < total) this.#leave(parts, total - rest)
-    }
-    this.#sent(rest)
+    this.#finishSync(parts, false, descriptors, left)
   }
 
-  /** The message was begun, and is finished by the event loop though its sender has given up. */
-  #leave(parts: Uint8Array[], sent = 0): void {
-    const total = lengthOf(parts)
-    const ignore = (): void => {}
-    const sender = { parts, total, sent, descriptors: [], settle: ignore, fail: ignore }
-    this.#senders.push(sender)
-    this.#want()
-  }
-
-  #sent(left: number): void {
-    if (left > 0) throw new TimeoutError()
-    if (left < 0) throw errorOf(left, 'send')
-  }
-
-  async #queue(
+  /** Sends parts as they are, behind what is on its way; `begun` when they are the rest of a message. */
+  async sendParts(
     parts: Uint8Array[],
     descriptors: number[],
-    begun: boolean,
     options: WaitOptions,
+    begun = false,
   ): Promise<void> {
     if (this.#cut) throw this.#cut
-    const kept = descriptors.map((fd) => checked(native.duplicateDescriptor(fd), 'dup'))
+    const kept = duplicates(descriptors)
     await new Promise<void>((resolve, reject) => {
       const stop = endEarly(options, (reason) => {
         const index = this.#senders.indexOf(sender)
+        // A message that was begun has to be finished, whether its sender waits for that or not.
         if (!begun && sender.sent === 0 && index >= 0) {
           this.#senders.splice(index, 1)
-          this.#end(sender, reason)
+          end(sender, reason)
         } else reject(reason)
         this.#want()
       })
@@ -431,9 +318,227 @@ export class MessageStream {
         },
       }
       this.#senders.push(sender)
-      if (this.#senders.length === 1) this.#flush(0)
+      if (this.#senders.length === 1) this.#flush(NO_TIME)
       this.#want()
     })
+  }
+
+  get #handle(): number {
+    return this.#resources.handle
+  }
+
+  /** Whether an object can be sent straight from the encoder's bytes; then they are shared. */
+  #goesAtOnce(encoded: Encoded): boolean {
+    if (!isPlain(encoded) || this.#senders.length > 0 || this.#cut) return false
+    shareSendScratch(encoded)
+    return true
+  }
+
+  /** The next message, if it comes in time: its length, {@link LARGE}, or a status. */
+  #next({ maximum, asObject, target }: Wanted, left: Clock): number {
+    const code = native.connectionReceive(this.#handle, maximum, left())
+    if (code !== LARGE) return code
+    try {
+      this.#large ??= new LargeMessage(native.announcedLength(this.#handle), asObject, target)
+      const status = this.#large.fill(this.#handle, left)
+      return status === 0 ? LARGE : status
+    } catch (error) {
+      // No memory can hold it, so what follows it is out of reach.
+      if (!(error instanceof RangeError)) throw error
+      return native.connectionReceive(this.#handle, 0, 0)
+    }
+  }
+
+  /** The same, blocking. What is on its way out goes on meanwhile: the answer may depend on it. */
+  #nextSync(wanted: Wanted, left: Clock): number {
+    const slice = atOnce(left)
+    for (;;) {
+      const sending = this.#senders.length > 0
+      const code = this.#next(wanted, sending ? NO_TIME : slice)
+      if (code !== NOT_YET || left() === 0) return code
+      if (sending) {
+        native.waitReady([this.#fd], [this.#fd], slice())
+        this.#flush(NO_TIME)
+      }
+    }
+  }
+
+  /** What `#next` has got, taken out of here; throws what it has failed with. */
+  #received(code: number): Received {
+    if (code < 0 && code !== LARGE) throw errorOf(code, 'recv')
+    const large = code === LARGE ? this.#large : undefined
+    this.#large = undefined
+    return { length: code, large, handle: this.#handle }
+  }
+
+  #serveFirst(left: Clock): void {
+    const code = this.#nextSync(this.#receivers[0]!, left)
+    if (code === NOT_YET) throw new TimeoutError()
+    this.#serve(this.#receivers.shift()!, code)
+  }
+
+  #serve(receiver: Receiver, code: number): void {
+    try {
+      receiver.settle(this.#received(code))
+    } catch (error) {
+      receiver.fail(error)
+    }
+  }
+
+  /** Lines up behind the others, until served or ended early. */
+  #wait<W extends Receiver | Poller>(
+    line: W[],
+    options: WaitOptions,
+    waiting: W,
+    onTimeout?: () => unknown,
+  ): void {
+    const stop = endEarly(
+      options,
+      (reason) => {
+        this.#leaveLine(line, entry)
+        waiting.fail(reason)
+      },
+      onTimeout,
+    )
+    const entry: W = {
+      ...waiting,
+      settle(message: Received) {
+        stop()
+        waiting.settle(message)
+      },
+      fail(error: unknown) {
+        stop()
+        waiting.fail(error)
+      },
+    }
+    line.push(entry)
+    this.#want()
+  }
+
+  #leaveLine<W>(line: W[], entry: W): void {
+    const index = line.indexOf(entry)
+    if (index >= 0) line.splice(index, 1)
+    this.#want()
+  }
+
+  #want(): void {
+    if (this.#closed) return
+    const read = this.#receivers.length > 0 || this.#pollers.length > 0 ? READABLE : 0
+    const write = this.#senders.length > 0 ? WRITABLE : 0
+    if ((read | write) === 0 && this.#watcher === undefined) return
+    this.#watcher ??= this.#watch()
+    this.#watcher.want(read | write)
+  }
+
+  #watch(): Watcher {
+    const watcher = new Watcher(this.#fd, (events) => this.#ready(events))
+    this.#resources.watcher = watcher.number
+    return watcher
+  }
+
+  #ready(events: number): void {
+    if (events & WRITABLE) this.#flush(NO_TIME)
+    if (events & READABLE) {
+      while (this.#receivers.length > 0 && !this.#closed) {
+        const code = this.#next(this.#receivers[0]!, NO_TIME)
+        if (code === NOT_YET) break
+        this.#serve(this.#receivers.shift()!, code)
+      }
+      if (this.#pollers.length > 0 && !this.#closed && this.pollSync(0)) {
+        for (const poller of this.#pollers.splice(0)) poller.settle()
+      }
+    }
+    this.#want()
+  }
+
+  /** Sends what is lined up, blocking at most so long; false when some is left. */
+  #flush(left: Clock): boolean {
+    while (this.#senders.length > 0) {
+      const sender = this.#senders[0]!
+      const rest = this.#push(sender, left)
+      if (rest > 0) return false
+      if (rest === 0) {
+        this.#senders.shift()
+        end(sender)
+      } else if (sender.sent === 0 && rest === NO_DESCRIPTORS) {
+        this.#senders.shift()
+        end(sender, errorOf(rest, 'send'))
+      } else {
+        this.#cutOff(errorOf(rest, 'send'))
+      }
+    }
+    return true
+  }
+
+  /** Sends the rest of one message; how much is left, or a status. */
+  #push(sender: Sender, left: Clock): number {
+    const { parts, sent, descriptors, total } = sender
+    if (lengthOf(parts) !== total) {
+      this.#cutOff(new OSError('a buffer was taken away while it was being sent'))
+      return 0
+    }
+    const beside = sent === 0 ? descriptors : []
+    const rest = native.connectionSendParts(this.#handle, parts, sent, beside, left())
+    if (rest >= 0) sender.sent = total - rest
+    return rest
+  }
+
+  #flushSync(left: Clock): boolean {
+    const slice = atOnce(left)
+    while (!this.#flush(slice)) if (left() === 0) return false
+    return true
+  }
+
+  /** After a failure inside a message nothing that follows could be understood. */
+  #cutOff(error: Error): void {
+    this.#cut = error
+    for (const sender of this.#senders.splice(0)) end(sender, error)
+  }
+
+  /** Sends parts to their end, blocking. A message that was begun is never given up in the middle. */
+  #finishSync(parts: Uint8Array[], begun: boolean, descriptors: number[], left: Clock): void {
+    const total = lengthOf(parts)
+    const slice = atOnce(left)
+    let sent = 0
+    for (;;) {
+      const beside = sent === 0 && !begun ? descriptors : []
+      const rest = native.connectionSendParts(this.#handle, parts, sent, beside, slice())
+      if (rest === 0) return
+      if (rest < 0) {
+        const error = errorOf(rest, 'send')
+        if (begun || sent > 0) this.#cutOff(error as Error)
+        throw error
+      }
+      sent = total - rest
+      if (left() === 0) break
+    }
+    if (begun || sent > 0) this.#leave(parts, total, sent)
+    throw new TimeoutError()
+  }
+
+  /** The message was begun, and is finished by the event loop though its sender has given up. */
+  #leave(parts: Uint8Array[], total: number, sent: number): void {
+    const ignore = (): void => {}
+    this.#senders.push({ parts, total, sent, descriptors: [], settle: ignore, fail: ignore })
+    this.#want()
+  }
+}
+
+const end = (sender: Sender, error?: unknown): void => {
+  for (const fd of sender.descriptors) native.closeDescriptor(fd)
+  sender.descriptors = []
+  if (error === undefined) sender.settle()
+  else sender.fail(error)
+}
+
+const duplicates = (descriptors: number[]): number[] => {
+  const copies: number[] = []
+  try {
+    for (const fd of descriptors) copies.push(checked(native.duplicateDescriptor(fd), 'dup'))
+    return copies
+  } catch (error) {
+    for (const fd of copies) native.closeDescriptor(fd)
+    throw error
   }
 }
 

@@ -10,13 +10,16 @@ export const NOT_YET = -1
 /** A large message is ready, in memory of its own. */
 export const LARGE = -3
 
+/** Descriptors travel over Unix sockets only. */
+export const NO_DESCRIPTORS = -6
+
 const SYSTEM = -1000
 
 const faults: Record<number, () => Error> = {
   [-2]: () => new EOFError(),
   [-4]: () => new OSError('got end of file during message'),
   [-5]: () => new OSError('bad message length'),
-  [-6]: () => new ValueError('descriptors can be sent over Unix sockets only'),
+  [NO_DESCRIPTORS]: () => new ValueError('descriptors can be sent over Unix sockets only'),
   [-7]: () => new OSError('handle is closed'),
 }
 

@@ -74,53 +74,56 @@ const arrivedSmall = (length: number, takeDescriptors: () => number[]): Arrived 
   if (length > 0 && bytes[0] === PLAIN) {
     return { bytes, start: 1, end: length, buffers: null, descriptors: null }
   }
-  const message = bytes.subarray(0, length)
-  return arrivedFrame(
-    partsOf(
-      message,
-      wellFormed(() => native.parseFrame(length)),
-    ),
-    takeDescriptors,
-  )
+  const parse = (): FrameParts => partsOf(bytes.subarray(0, length), native.parseFrame(length))
+  return arrivedFrame(parse, takeDescriptors)
 }
 
-const arrivedFrame = (
-  { graph, buffers, descriptors }: FrameParts,
-  takeDescriptors: () => number[],
-): Arrived => ({
-  bytes: graph,
-  start: 0,
-  end: graph.length,
-  buffers,
-  descriptors: complete(takeDescriptors(), descriptors),
-})
+/** The descriptors are taken first, so that those of bytes that are no frame are closed too. */
+const arrivedFrame = (parse: () => FrameParts, takeDescriptors: () => number[]): Arrived => {
+  const came = takeDescriptors()
+  try {
+    const { graph, buffers, descriptors } = wellFormed(parse)
+    return {
+      bytes: graph,
+      start: 0,
+      end: graph.length,
+      buffers,
+      descriptors: complete(came, descriptors),
+    }
+  } catch (error) {
+    closeAll(came)
+    throw error
+  }
+}
 
-/** A peer that announces descriptors and sends none is caught here; what came too many is closed. */
+/** A peer that announces descriptors and sends none, or sends others, is caught here. */
 const complete = (descriptors: number[], announced: number): number[] => {
   if (descriptors.length === announced) return descriptors
-  for (const fd of descriptors) native.closeDescriptor(fd)
   throw new UnpicklingError(
     `the message announces ${announced} descriptors and ${descriptors.length} came`,
   )
 }
 
-/** Rebuilds an object; descriptors that were not taken up by then are closed. */
+/** Rebuilds an object. Descriptors that nobody has taken by then are closed. */
 const rebuild = (
   { bytes, start, end, buffers, descriptors }: Arrived,
   trusted: boolean,
 ): unknown => {
   try {
     return decode(bytes, start, end, { trusted, buffers, handles: descriptors })
-  } catch (error) {
-    for (const fd of descriptors ?? []) native.closeDescriptor(fd)
-    throw error
+  } finally {
+    closeAll(descriptors)
   }
+}
+
+const closeAll = (descriptors: readonly number[] | null): void => {
+  for (const fd of descriptors ?? []) if (fd >= 0) native.closeDescriptor(fd)
 }
 
 const arrived = ({ length, large, handle }: Received): Arrived => {
   const takeDescriptors = (): number[] => native.takeDescriptors(handle)
   return large
-    ? arrivedFrame(large.toFrame(), takeDescriptors)
+    ? arrivedFrame(() => large.toFrame(), takeDescriptors)
     : arrivedSmall(length, takeDescriptors)
 }
 
@@ -145,34 +148,48 @@ export const takeObject = (message: Received, trusted: boolean): unknown => {
 export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<unknown> => {
   const [graph, descriptors, ...buffers] = native.mapFrameFile(fd)
   const parts = { graph: new Uint8Array(graph), buffers, descriptors }
-  return rebuildWithModules(arrivedFrame(parts, () => sent))
+  return rebuildWithModules(
+    arrivedFrame(
+      () => parts,
+      () => sent,
+    ),
+  )
+}
+
+/** The modules an object needs; its descriptors are closed if that cannot even be told. */
+const neededBy = ({ bytes, start, end, descriptors }: Arrived): readonly string[] => {
+  try {
+    return modulesOf(bytes, start, end)
+  } catch (error) {
+    closeAll(descriptors)
+    throw error
+  }
 }
 
 const rebuildWithModules = (message: Arrived): unknown => {
-  const missing = importModules(modulesOf(message.bytes, message.start, message.end))
+  const missing = importModules(neededBy(message))
   if (missing === undefined) return rebuild(message, true)
   // The bytes may be the scratch, which the next message overwrites while the modules are imported.
   const kept = { ...message, bytes: copyOf(message.bytes, message.start, message.end) }
-  return missing.then(() => rebuild({ ...kept, start: 0, end: kept.bytes.length }, true))
+  return missing.then(
+    () => rebuild({ ...kept, start: 0, end: kept.bytes.length }, true),
+    (error) => {
+      closeAll(message.descriptors)
+      throw error
+    },
+  )
 }
 
 /** The bytes of a message, in memory of their own. */
-export const takeBytes = ({ length, large, handle }: Received): Buffer => {
-  dropDescriptors(handle)
+export const takeBytes = ({ length, large }: Received): Buffer => {
   return large ? large.toBytes() : Buffer.from(receiveScratch.slice(0, length).buffer)
 }
 
 /** Copies the bytes of a message into `target`; what does not fit is returned. */
 export const takeBytesInto = (message: Received, target: Uint8Array): number | Buffer => {
-  const { length, large, handle } = message
-  dropDescriptors(handle)
+  const { length, large } = message
   const bytes = large ? large.toBytes() : receiveScratch.subarray(0, length)
   if (bytes.length > target.length) return large ? (bytes as Buffer) : Buffer.from(bytes)
   target.set(bytes)
   return bytes.length
-}
-
-/** Descriptors that came beside plain bytes belong to nobody. */
-const dropDescriptors = (handle: number): void => {
-  for (const fd of native.takeDescriptors(handle)) native.closeDescriptor(fd)
 }

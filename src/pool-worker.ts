@@ -5,11 +5,13 @@
 import { type Connection, Pipe } from './connection.js'
 import { OSError, UnpicklingError } from './errors.js'
 import { provideReference } from './functions.js'
+import { native } from './native.js'
 import { takeObject } from './objects.js'
 import type { Chunk } from './pool.js'
 import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
 import type { Process } from './process.js'
 import { stateOf } from './process-state.js'
+import { atOnce, ENDLESS } from './waiting.js'
 
 provideReference(poolWorkerMain, {
   module: new URL('./pool.cjs', import.meta.url).href,
@@ -87,6 +89,24 @@ export class PoolWorker {
     }
     this.#given.push(chunk)
     this.#expectAnswer()
+  }
+
+  /** Of workers with something outstanding, those with an answer, blocking until there are any. */
+  static ready(workers: readonly PoolWorker[]): PoolWorker[] {
+    for (;;) {
+      const readers = workers.map(({ connection }) => connection.fileno())
+      const sending = workers.filter(({ connection }) => connection.stream.sending)
+      const writers = sending.map(({ connection }) => connection.fileno())
+      const found = native.waitReady(readers, writers, atOnce(ENDLESS)())
+      const answered = found.filter((index) => index < readers.length)
+      for (const { connection } of sending) connection.stream.flush()
+      if (answered.length > 0) return answered.map((index) => workers[index]!)
+    }
+  }
+
+  /** Takes its next answer, blocking. */
+  serve(): void {
+    this.connection.stream.serveSync()
   }
 
   /** Tells it that nothing more will come. */

@@ -9,7 +9,6 @@ import { NotImplementedError, RemoteTraceback, ValueError, WorkerDiedError } fro
 import { PoolWorker } from './pool-worker.js'
 import type { Answer, TaskKind } from './pool-worker-main.js'
 import { cpuCount, Process } from './process.js'
-import { waitSync } from './wait.js'
 import { show, type WaitOptions, waitOptions } from './waiting.js'
 
 export { poolWorkerMain } from './pool-worker-main.js'
@@ -138,7 +137,8 @@ export class Pool {
     chunksize?: number | null,
   ): Promise<R[]> {
     this.#checkRunning()
-    return await this.#start<R>(fn, 'map', await listed(iterable), chunksize)
+    const items = isAsync(iterable) ? await listed(iterable) : [...iterable]
+    return await this.#start<R>(fn, 'map', items, chunksize)
   }
 
   /** The same, blocking; the items cannot be asynchronous. */
@@ -157,7 +157,8 @@ export class Pool {
     chunksize?: number | null,
   ): Promise<R[]> {
     this.#checkRunning()
-    const items = (await listed(iterable)).map((args) => callArguments(args))
+    const lists = isAsync(iterable) ? await listed(iterable) : [...iterable]
+    const items = lists.map((args) => callArguments(args))
     return await this.#start<R>(fn, 'starmap', items, chunksize)
   }
 
@@ -330,9 +331,12 @@ export class Pool {
     const { pid, exitcode } = worker.process
     const how = exitcode !== null && exitcode < 0 ? `signal ${-exitcode}` : `exit code ${exitcode}`
     if (this.#state === 'TERMINATE') return
-    for (const { job } of chunks) {
+    // Tasks are done in order, so only the first can have begun; the others are for somebody else.
+    const [begun, ...waiting] = chunks
+    this.#queue.unshift(...waiting)
+    if (begun !== undefined) {
       failJob(
-        job,
+        begun.job,
         new WorkerDiedError(
           `worker ${pid} ended with ${how} while it had a task`,
           pid ?? 0,
@@ -370,9 +374,7 @@ export class Pool {
     while (needed()) {
       const busy = this.#workers.filter((worker) => worker.outstanding > 0)
       if (busy.length === 0) return
-      for (const connection of waitSync(busy.map((worker) => worker.connection))) {
-        busy.find((worker) => worker.connection === connection)?.connection.stream.serveSync()
-      }
+      for (const worker of PoolWorker.ready(busy)) worker.serve()
     }
   }
 }
@@ -391,13 +393,13 @@ const callArguments = (args: Iterable<unknown> = [], kwargs: object = {}): unkno
   return Object.keys(kwargs).length > 0 ? [...args, kwargs] : [...args]
 }
 
-const listed = async <T>(iterable: Iterable<T> | AsyncIterable<T>): Promise<T[]> => {
-  if (iterable !== null && typeof iterable === 'object' && Symbol.asyncIterator in iterable) {
-    const items: T[] = []
-    for await (const item of iterable) items.push(item)
-    return items
-  }
-  return [...iterable]
+const isAsync = <T>(iterable: Iterable<T> | AsyncIterable<T>): iterable is AsyncIterable<T> =>
+  iterable !== null && typeof iterable === 'object' && Symbol.asyncIterator in iterable
+
+const listed = async <T>(iterable: AsyncIterable<T>): Promise<T[]> => {
+  const items: T[] = []
+  for await (const item of iterable) items.push(item)
+  return items
 }
 
 /** Where in the worker it went wrong. */

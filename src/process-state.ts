@@ -28,6 +28,9 @@ export interface State {
   made: number
 }
 
+/** Marks the command line of a child, as in the reference. */
+export const CHILD_FLAG = '--multiprocessing-fork'
+
 /** What a new process object starts from. */
 export type Beginning = Pick<State, 'name' | 'daemon' | 'authkey' | 'identity' | 'parentPid'> &
   Partial<State>
@@ -82,17 +85,31 @@ export const parentProcess = (): ParentProcess | null => parent
  * starts processes under `if (isMainProcess)`, as Python's do under `if __name__ == '__main__'`: a child
  * imports the same modules, and must not do the same again.
  */
-export let isMainProcess = native.identity() === null
+export const isMainProcess: boolean = native.identity() === null && process.argv[2] !== CHILD_FLAG
 
 /** Says who this process is. */
 export const become = (self: Process, startedBy: ParentProcess | null): void => {
   current = self
   parent = startedBy
-  isMainProcess = startedBy === null
 }
 
-/** Whether this process is still being set up, and may start none. */
-export const isBootstrapping = (): boolean => bootstrapping
+/** Whether this process imports what it needs to go on, and may start no other. */
+export const isBootstrapping = (): boolean => bootstrapping || importing > 0
+
+let importing = 0
+
+/**
+ * Runs what imports modules for something that came in. In a child, these may be modules that start
+ * processes whenever they are imported, which would never end.
+ */
+export const whileImporting = async <T>(work: () => Promise<T>): Promise<T> => {
+  if (!isMainProcess) importing++
+  try {
+    return await work()
+  } finally {
+    if (!isMainProcess) importing--
+  }
+}
 
 /** Says so. */
 export const setBootstrapping = (now: boolean): void => {

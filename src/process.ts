@@ -15,6 +15,7 @@ import {
   ValueError,
 } from './errors.js'
 import { atExitEndChildren } from './exit.js'
+import { native } from './native.js'
 import {
   anyStateOf,
   authkeyOf,
@@ -366,7 +367,8 @@ Object.defineProperty(MainProcess, 'name', { value: '_MainProcess' })
 
 const main: Process = Object.create(MainProcess.prototype)
 setState(main, {
-  name: 'MainProcess',
+  // A thread of a child is part of that child.
+  name: native.identity()?.toString() ?? 'MainProcess',
   daemon: false,
   authkey: null,
   identity: [],

@@ -4,12 +4,21 @@
  */
 import { deferReducers, registerReducer } from './codec/index.js'
 import type { Connection } from './connection.js'
-import { RuntimeError, ValueError } from './errors.js'
+import { OSError, RuntimeError, TimeoutError, ValueError } from './errors.js'
+import type { MessageStream } from './message-stream.js'
 import { native } from './native.js'
 import { checked, errorOf, NOT_YET } from './native-status.js'
 import { registerNetReducers } from './net-reducers.js'
 import { wait, waitSync } from './wait.js'
-import { show, type WaitOptions } from './waiting.js'
+import {
+  checkedWait,
+  clock,
+  descriptorNumber,
+  milliseconds,
+  show,
+  type TimeoutOptions,
+  type WaitOptions,
+} from './waiting.js'
 
 export { wait } from './wait.js'
 
@@ -56,30 +65,43 @@ const RECEIVED_ONE = 1
  *
  * Mirrors `multiprocessing.reduction.send_handle`.
  */
+export const sendHandle = async (
+  connection: Connection,
+  fd: number,
+  _destinationPid?: number | null,
+  options: WaitOptions = {},
+): Promise<void> => {
+  const stream = streamToWrite(connection)
+  checkedWait(options)
+  await stream.sendParts([ONE], [handleOf(fd)], options)
+}
+
+/** The same, blocking. */
 export const sendHandleSync = (
   connection: Connection,
   fd: number,
   _destinationPid?: number | null,
+  { timeout }: TimeoutOptions = {},
 ): void => {
-  const status = native.sendDescriptors(connection.fileno(), [handleOf(fd)])
-  // One byte is too little to wait for: the socket is full of messages that nobody reads.
-  if (status === NOT_YET) throw new RuntimeError('the connection takes no descriptor now')
-  checked(status, 'sendmsg')
+  const stream = streamToWrite(connection)
+  stream.sendPartsSync([ONE], [handleOf(fd)], clock(milliseconds(timeout)))
 }
 
-/** The same; it never waits either. */
-export const sendHandle = async (
-  connection: Connection,
-  fd: number,
-  destinationPid?: number | null,
-): Promise<void> => sendHandleSync(connection, fd, destinationPid)
+/** The byte beside which one descriptor travels: how many there are. */
+const ONE = Uint8Array.of(1)
+
+const streamToWrite = (connection: Connection): MessageStream => {
+  const { stream } = connection
+  if (!connection.writable) throw new OSError('connection is read-only')
+  return stream
+}
 
 /**
  * Receives a descriptor that {@link sendHandle} sent. It belongs to the caller, who closes it.
  *
  * @returns Its number here.
- * @throws RuntimeError when a byte came without a descriptor; EOFError when the other end is closed; the
- * signal's reason.
+ * @throws RuntimeError when a byte came without a descriptor; EOFError when the other end is closed;
+ * TimeoutError; the signal's reason.
  *
  * Mirrors `multiprocessing.reduction.recv_handle`.
  */
@@ -87,17 +109,23 @@ export const recvHandle = async (
   connection: Connection,
   options: WaitOptions = {},
 ): Promise<number> => {
-  await wait([connection], options)
-  return received(connection)
+  checkReadable(connection)
+  return received(connection, await wait([connection], options))
 }
 
 /** The same, blocking. */
-export const recvHandleSync = (connection: Connection): number => {
-  waitSync([connection])
-  return received(connection)
+export const recvHandleSync = (connection: Connection, options: TimeoutOptions = {}): number => {
+  checkReadable(connection)
+  return received(connection, waitSync([connection], options))
 }
 
-const received = (connection: Connection): number => {
+const checkReadable = (connection: Connection): void => {
+  connection.fileno()
+  if (!connection.readable) throw new OSError('connection is write-only')
+}
+
+const received = (connection: Connection, ready: readonly Connection[]): number => {
+  if (ready.length === 0) throw new TimeoutError()
   const [status, ...fds] = native.receiveDescriptors(connection.fileno())
   if (status === undefined || status < 0) throw errorOf(status ?? NOT_YET, 'recvmsg')
   if (fds.length === RECEIVED_ONE) return fds[0]!
@@ -105,10 +133,9 @@ const received = (connection: Connection): number => {
   throw new RuntimeError(`received ${fds.length} items of ancdata`)
 }
 
-const handleOf = (fd: unknown): number => {
-  if (typeof fd !== 'number' || !Number.isInteger(fd)) {
-    throw new TypeError(`a descriptor is a whole number, not ${show(fd)}`)
-  }
+const handleOf = (value: unknown): number => {
+  const fd = descriptorNumber(value)
+  if (fd < 0 || fd > 0x7fff_ffff) throw new ValueError(`invalid handle: ${fd}`)
   return fd
 }
 

@@ -52,8 +52,9 @@ const load = (): Script => {
   return script
 }
 
-const script = load()
+// A module that node was told to load before may have loaded this package already.
+const script = require.cache[filename] ? undefined : load()
 const { runChild } = require('./bootstrap.cjs') as typeof Bootstrap
 // Without a cache, or with one that another version of node made, this child makes one.
-const usable = script.cachedDataRejected === false
-void runChild(usable ? undefined : () => script.createCachedData())
+const wanted = script !== undefined && script.cachedDataRejected !== false
+void runChild(wanted ? () => script.createCachedData() : undefined)

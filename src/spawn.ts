@@ -6,11 +6,12 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Child } from './children.js'
 import { encode } from './codec/index.js'
+import { ValueError } from './errors.js'
 import { native } from './native.js'
 import { checked, systemError } from './native-status.js'
 import { messageOf } from './objects.js'
 import { Process } from './process.js'
-import { authkeyOf, currentProcess, type State, stateOf } from './process-state.js'
+import { authkeyOf, CHILD_FLAG, currentProcess, type State, stateOf } from './process-state.js'
 import { show } from './waiting.js'
 
 /** What a child has to know before it imports anything. */
@@ -44,25 +45,27 @@ export interface ProcessData {
  */
 export const descriptors = { preparation: 3, data: 4, parent: 5, codeCache: 6, first: 7 } as const
 
-/** Marks the command line of a child, as in the reference. */
-export const CHILD_FLAG = '--multiprocessing-fork'
-
 let executable: string | undefined
 
 /**
  * Sets the path of the node that children run.
  *
  * @param path - A path, as a string, bytes, or a file URL; null for the node this process runs.
- * @throws TypeError for anything else.
+ * @throws TypeError for anything else; ValueError for a path that holds a NUL.
  *
  * Mirrors `multiprocessing.set_executable`.
  */
 export const setExecutable = (path: string | Uint8Array | URL | null): void => {
-  if (path === null) executable = undefined
-  else if (path instanceof URL) executable = fileURLToPath(path)
-  else if (path instanceof Uint8Array) executable = Buffer.from(path).toString()
-  else if (typeof path === 'string') executable = path
-  else throw new TypeError(`a path is wanted, not ${show(path)}`)
+  const text = path === null ? undefined : textOf(path)
+  if (text?.includes('\0')) throw new ValueError(`the path ${show(text)} holds a NUL`)
+  executable = text
+}
+
+const textOf = (path: unknown): string => {
+  if (path instanceof URL) return fileURLToPath(path)
+  if (path instanceof Uint8Array) return Buffer.from(path).toString()
+  if (typeof path === 'string') return path
+  throw new TypeError(`a path is wanted, not ${show(path)}`)
 }
 
 /** The path of the node that children run. */
@@ -139,26 +142,6 @@ export const getPreparationData = (
   }
 }
 
-/** Both ends of a pipe whose writing end only this process has: children see when it is gone. */
-let lifeline: readonly [reader: number, writer: number] | undefined
-
-const ownLifeline = (): number => {
-  if (lifeline === undefined) {
-    const [reader, writer] = native.socketPair(true)
-    checked(reader!, 'socketpair')
-    lifeline = [reader!, writer!]
-  }
-  return lifeline[0]
-}
-
-/** Filled by the first child that gets there, read by those that follow. */
-let codeCache: number | undefined
-
-const ownCodeCache = (): number => {
-  codeCache ??= memoryFile([])
-  return codeCache
-}
-
 const memoryFile = (parts: Uint8Array[]): number =>
   checked(native.createMemoryFile(parts), 'memfd_create')
 
@@ -172,15 +155,13 @@ export const spawn = (process_: Process, startMethod: string | null): Child => {
   const { parts, descriptors: sent } = messageOf(encode(data, ''), false)
   const startsIn = startingDirectory()
   const preparation = messageOf(encode(getPreparationData(process_, startMethod, startsIn)), false)
+  const lifeline = checked(native.lifeline(), 'socketpair')
+  const codeCache = checked(native.codeCache(), 'memfd_create')
   const files: number[] = []
   try {
     files.push(memoryFile(preparation.parts))
     files.push(memoryFile(parts))
-    const { pid, pidfd } = execute(
-      [...files, ownLifeline(), ownCodeCache(), ...sent],
-      state.daemon,
-      startsIn,
-    )
+    const { pid, pidfd } = execute([...files, lifeline, codeCache, ...sent], state.daemon, startsIn)
     return new Child(pid, pidfd, !state.daemon)
   } finally {
     for (const fd of files) native.closeDescriptor(fd)

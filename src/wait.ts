@@ -2,29 +2,51 @@
  * Waiting for the first of many things.
  * @module
  */
-import type { Connection } from './connection.js'
+import { Connection } from './connection.js'
 import { ValueError } from './errors.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
-import { endEarly, milliseconds, show, type TimeoutOptions, type WaitOptions } from './waiting.js'
+import {
+  atOnce,
+  checkedWait,
+  clock,
+  descriptorNumber,
+  endEarly,
+  milliseconds,
+  show,
+  type TimeoutOptions,
+  type WaitOptions,
+} from './waiting.js'
 import { READABLE, Watcher } from './watcher.js'
 
 /** What can be waited for: a Connection, a descriptor's number (a sentinel too), or what has one. */
 export type Waitable = Connection | number | { fileno(): number }
 
 const descriptorOf = (object: Waitable): number => {
-  const fd = typeof object === 'number' ? object : object?.fileno?.()
-  if (typeof fd !== 'number' || !Number.isInteger(fd)) {
+  if (typeof object !== 'number' && typeof object?.fileno !== 'function') {
     throw new TypeError(`a Connection or a descriptor is wanted, not ${show(object)}`)
   }
-  if (fd < 0) throw new ValueError(`invalid file descriptor: ${fd}`)
+  const fd = descriptorNumber(typeof object === 'number' ? object : object.fileno())
+  if (fd < 0 || fd > 0x7fff_ffff) throw new ValueError(`invalid file descriptor: ${fd}`)
   return fd
 }
 
-const ready = <T extends Waitable>(objects: readonly T[], fds: number[], timeout: number): T[] => {
-  const indices = native.waitReadable(fds, timeout)
+const ready = <T>(objects: readonly T[], fds: number[], timeout: number): T[] => {
+  const indices = native.waitReady(fds, [], timeout)
   if (indices.length > 0) checked(indices[0]!, 'poll')
   return indices.map((index) => objects[index]!)
+}
+
+/** Calls one of the two when a descriptor is readable; what is returned calls it off. */
+const watch = (fd: number, settle: () => void): (() => void) => {
+  // A copy, as the descriptor is somebody else's, who may close it meanwhile.
+  const copy = checked(native.duplicateDescriptor(fd), 'dup')
+  const watcher = new Watcher(copy, settle)
+  watcher.want(READABLE)
+  return () => {
+    watcher.close()
+    native.closeDescriptor(copy)
+  }
 }
 
 /**
@@ -32,7 +54,8 @@ const ready = <T extends Waitable>(objects: readonly T[], fds: number[], timeout
  * for a sentinel.
  *
  * @returns All that are ready, in the order given; none after the timeout.
- * @throws TypeError for what cannot be waited for; OSError for what is closed; the signal's reason.
+ * @throws TypeError for what cannot be waited for; OSError for what is closed, also while it is waited
+ * for; the signal's reason.
  *
  * Mirrors `multiprocessing.connection.wait`.
  */
@@ -40,31 +63,28 @@ export const wait = async <T extends Waitable>(
   objects: Iterable<T>,
   options: WaitOptions = {},
 ): Promise<T[]> => {
-  options.signal?.throwIfAborted()
+  checkedWait(options)
   const all = [...objects]
   const fds = all.map(descriptorOf)
   const now = ready(all, fds, 0)
   if (now.length > 0 || milliseconds(options.timeout) === 0) return now
-  const watchers: Watcher[] = []
+  const callOff: (() => void)[] = []
   try {
-    await new Promise<void>((resolve, reject) => {
-      const stop = endEarly(options, reject, () => undefined)
-      const end = (): void => {
-        stop()
-        resolve()
-      }
-      for (const fd of fds) {
-        const watcher = new Watcher(fd, end)
-        watchers.push(watcher)
-        watcher.want(READABLE)
+    const timely = await new Promise<boolean>((resolve, reject) => {
+      const settle = (): void => resolve(true)
+      callOff.push(endEarly(options, reject, () => resolve(false)))
+      for (const [index, object] of all.entries()) {
+        const readable =
+          object instanceof Connection
+            ? object.stream.whenReadable(settle, reject)
+            : watch(fds[index]!, settle)
+        callOff.push(readable)
       }
     })
-  } catch (error) {
-    if (error !== undefined) throw error
+    return timely ? ready(all, fds, 0) : []
   } finally {
-    for (const watcher of watchers) watcher.close()
+    for (const call of callOff) call()
   }
-  return ready(all, fds, 0)
 }
 
 /** The same, blocking. */
@@ -72,6 +92,12 @@ export const waitSync = <T extends Waitable>(
   objects: Iterable<T>,
   { timeout }: TimeoutOptions = {},
 ): T[] => {
+  const left = clock(milliseconds(timeout))
+  const slice = atOnce(left)
   const all = [...objects]
-  return ready(all, all.map(descriptorOf), milliseconds(timeout))
+  const fds = all.map(descriptorOf)
+  for (;;) {
+    const found = ready(all, fds, slice())
+    if (found.length > 0 || left() === 0) return found
+  }
 }

@@ -8,18 +8,35 @@ import { checked } from './native-status.js'
 export const READABLE = 1
 export const WRITABLE = 2
 
-const watchers = new Map<number, Watcher>()
+/**
+ * The watchers, by the engine's number. One that wants nothing is held weakly, so that it can be
+ * collected with whatever it belongs to.
+ */
+const watchers = new Map<number, Watcher | WeakRef<Watcher>>()
 let dispatching = false
 
-const dispatch = (number: number, events: number): void => watchers.get(number)?.ready(events)
+const dispatch = (number: number, events: number): void => {
+  const held = watchers.get(number)
+  const watcher = held instanceof WeakRef ? held.deref() : held
+  if (watcher) watcher.ready(events)
+  else native.stopWatcher(number)
+}
+
+/** Ends a watcher of which only the number is left. */
+export const closeWatcher = (number: number): void => {
+  if (watchers.delete(number)) native.closeWatcher(number)
+}
 
 /**
  * Calls `onReady` from the event loop when a descriptor is readable or writable, each time round the
- * loop as long as it is and somebody wants to know.
+ * loop as long as it is and somebody wants to know. The descriptor must stay open until the watcher is
+ * closed.
  */
 export class Watcher {
-  readonly #number: number
+  /** The engine's number. */
+  readonly number: number
   readonly #onReady: (events: number) => void
+  readonly #weak = new WeakRef(this)
   #wanted = 0
   #started = 0
 
@@ -28,16 +45,19 @@ export class Watcher {
       native.setDispatch(dispatch)
       dispatching = true
     }
-    this.#number = checked(native.createWatcher(fd), 'watch')
+    this.number = checked(native.createWatcher(fd), 'watch')
     this.#onReady = onReady
-    watchers.set(this.#number, this)
-    native.setWatcherRef(this.#number, false)
+    watchers.set(this.number, this.#weak)
+    native.setWatcherRef(this.number, false)
   }
 
   /** Wants these events from now on, 0 none; the loop stays alive for them. */
   want(events: number): void {
     if (events === this.#wanted) return
-    if ((events !== 0) !== (this.#wanted !== 0)) native.setWatcherRef(this.#number, events !== 0)
+    if ((events !== 0) !== (this.#wanted !== 0)) {
+      native.setWatcherRef(this.number, events !== 0)
+      watchers.set(this.number, events !== 0 ? this : this.#weak)
+    }
     this.#wanted = events
     // What nobody wants any more is left on: a ping-pong wants it again a moment later.
     if (events !== 0 && events !== this.#started) this.#start(events)
@@ -45,17 +65,12 @@ export class Watcher {
 
   /** Whether the loop stays alive for what is wanted. */
   keepAlive(referenced: boolean): void {
-    native.setWatcherRef(this.#number, referenced && this.#wanted !== 0)
+    native.setWatcherRef(this.number, referenced && this.#wanted !== 0)
   }
 
   /** Watches no more. */
   close(): void {
-    if (watchers.delete(this.#number)) native.closeWatcher(this.#number)
-  }
-
-  #start(events: number): void {
-    checked(native.startWatcher(this.#number, events), 'watch')
-    this.#started = events
+    closeWatcher(this.number)
   }
 
   /** Called by the engine. */
@@ -63,12 +78,15 @@ export class Watcher {
     // An error is for the call that follows to find out.
     const seen = events < 0 ? this.#wanted : events & this.#wanted
     if (seen !== 0) this.#onReady(seen)
-    else if (watchers.has(this.#number)) {
-      if (this.#wanted !== 0) this.#start(this.#wanted)
-      else {
-        native.stopWatcher(this.#number)
-        this.#started = 0
-      }
+    else if (this.#wanted !== 0) this.#start(this.#wanted)
+    else {
+      native.stopWatcher(this.number)
+      this.#started = 0
     }
+  }
+
+  #start(events: number): void {
+    checked(native.startWatcher(this.number, events), 'watch')
+    this.#started = events
   }
 }

@@ -26,15 +26,40 @@ const ARRAY_MARK = 0x41
 const BIGINT_MARK = 0x5a
 const END_MARK = 0x24
 
-/** Serializes bigints, or returns null when V8 does it in another way than expected. */
-export const bigintBlock = (bigints: bigint[]): Uint8Array | null => {
-  const serializer = new (engine().Serializer)()
-  serializer.writeHeader()
-  serializer.writeValue(bigints)
-  const block = serializer.releaseBuffer()
-  if (block[0] !== VERSION_MARK || block[2] !== ARRAY_MARK) return null
-  block[1] = VERSION
-  return block
+/** A serializer remembers the arrays it has seen; after so many blocks it is left to the collector. */
+const BLOCKS_PER_SERIALIZER = 100
+let serializer: Serializer | null = null
+let blocksLeft = 0
+
+/** How many bytes a block has in front of what {@link serialize} returns. */
+export const BLOCK_HEADER_LENGTH = 2
+
+/** Writes what a block begins with. */
+export const writeBlockHeader = (bytes: Uint8Array, position: number): void => {
+  bytes[position] = VERSION_MARK
+  bytes[position + 1] = VERSION
+}
+
+/**
+ * Serializes bigints and empties their array. Returns all of the block but its header, or null when V8
+ * writes it in another way than expected.
+ */
+export const serialize = (bigints: bigint[]): Uint8Array | null => {
+  if (serializer === null || blocksLeft === 0) {
+    serializer = new (engine().Serializer)()
+    blocksLeft = BLOCKS_PER_SERIALIZER
+  }
+  blocksLeft--
+  let block: Uint8Array
+  try {
+    serializer.writeValue(bigints)
+    block = serializer.releaseBuffer()
+  } catch (error) {
+    serializer = null
+    throw error
+  }
+  bigints.length = 0
+  return block[0] === ARRAY_MARK ? block : null
 }
 
 /** Whether a block is one of so many bigints and nothing else. */
@@ -70,7 +95,7 @@ export const isBigintBlock = (
  *
  * @throws Error when V8 cannot read it.
  */
-export const readBigintBlock = (block: Uint8Array): unknown => {
+export const deserialize = (block: Uint8Array): unknown => {
   const deserializer = new (engine().Deserializer)(block)
   deserializer.readHeader()
   return deserializer.readValue()

@@ -7,12 +7,12 @@
  * @module
  */
 import { UnpicklingError } from '../errors.js'
-import { isBigintBlock, readBigintBlock } from './bigints.js'
+import { deserialize, isBigintBlock } from './bigints.js'
 import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import * as f from './format.js'
 import { functionTransport, reducerNamed } from './reducers.js'
 import { countUse, type Shape, shapeOf } from './shapes.js'
-import { hexSlice, latin1Slice, readLatin1, readLongLatin1, readUtf16 } from './strings.js'
+import { hexSlice, latin1Slice, readLatin1, readUtf16 } from './strings.js'
 
 /** How to decode, and what came beside the payload. */
 export interface DecodeOptions {
@@ -41,7 +41,7 @@ let references: unknown[] | null = null
 let modules: readonly string[] | null = null
 let buffers: ArrayBuffer[] | null = null
 let buffersTaken = 0
-let handles: readonly number[] | null = null
+let handles: number[] | null = null
 let trusted = false
 
 let stringCount = 0
@@ -438,7 +438,7 @@ const readPackedBigints = (): bigint[] => {
   const at = take(byteLength)
   const sound = trusted || isBigintBlock(bytes, at, position, length)
   const block = new Uint8Array(bytes.buffer, bytes.byteOffset + at, byteLength)
-  const array = sound ? readBigintBlock(block) : null
+  const array = sound ? deserialize(block) : null
   if (!Array.isArray(array) || array.length !== length || !array.every(isBigint)) {
     throw malformed('a block of bigints was expected')
   }
@@ -464,7 +464,7 @@ const readMagnitude = (): bigint => {
 
 const readLatin1Value = (): string => {
   const length = readItemCount(1)
-  return readLongLatin1(bytes, take(length), length)
+  return readLatin1(bytes, take(length), length)
 }
 
 const readUtf16Value = (): string => {
@@ -825,10 +825,15 @@ const readReduced = (): object => {
 }
 
 const handleAt =
-  (list: readonly number[] | null) =>
+  (list: number[] | null) =>
   (index: number): number => {
     const fd = list?.[index]
-    if (fd === undefined) throw new UnpicklingError(`the message brought no descriptor ${index}`)
+    if (list === null || fd === undefined) {
+      throw new UnpicklingError(`the message brought no descriptor ${index}`)
+    }
+    if (fd < 0) throw new UnpicklingError(`descriptor ${index} was taken already`)
+    // It is its taker's now: what is left in the list at the end belongs to nobody.
+    list[index] = -1
     return fd
   }
 

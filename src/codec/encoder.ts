@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util'
 import { PicklingError } from '../errors.js'
-import { bigintBlock } from './bigints.js'
+import { BLOCK_HEADER_LENGTH, serialize, writeBlockHeader } from './bigints.js'
 import { BUFFER_CLASS, ERROR_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import { DateNumbers } from './dates.js'
 import * as f from './format.js'
@@ -690,22 +690,24 @@ const writeRestAfterDates = (array: unknown[], start: number, count: number): vo
   writeElements(array, array.length, start, count)
 }
 
-/** Writes an array of nothing but bigints, most of them large, as a block; false when it is not one. */
+const isLarge = (value: unknown): boolean =>
+  typeof value === 'bigint' && BigInt.asIntN(64, value) !== value
+
+/** Writes an array of nothing but bigints as a block if some look large; false when it does not. */
 const writePackedBigints = (array: unknown[]): boolean => {
   const length = array.length
-  for (const index of [0, length >>> 1, length - 1]) {
-    const item = array[index]
-    if (typeof item !== 'bigint' || BigInt.asIntN(64, item) === item) return false
-  }
+  if (!isLarge(array[length - 1]) && !isLarge(array[length >>> 1])) return false
   // A copy, because the original may have fields and getters.
   const copy = [...array]
   for (let i = 0; i < length; i++) if (typeof copy[i] !== 'bigint') return false
-  const block = bigintBlock(copy as bigint[])
+  const block = serialize(copy as bigint[])
   if (block === null) return false
   reserve(block.length + 16)
   bytes[position++] = f.ARRAY_BIGINT
   writeCount(length)
-  writeCount(block.length)
+  writeCount(block.length + BLOCK_HEADER_LENGTH)
+  writeBlockHeader(bytes, position)
+  position += BLOCK_HEADER_LENGTH
   bytes.set(block, position)
   position += block.length
   return true

@@ -188,23 +188,6 @@ export const readLatin1 = (b: Uint8Array, p: number, length: number): string => 
   }
 }
 
-/**
- * From this length on Node keeps strings outside V8's heap, in memory that the next one finds warm. V8's
- * own costs six times as much at this size: it maps fresh pages for each.
- */
-const OUTSIDE_HEAP = 0xfbee9
-/** Strings nearly as long are made that long and then cut. */
-const NEARLY_OUTSIDE = OUTSIDE_HEAP - (OUTSIDE_HEAP >>> 2)
-
-/** Reads a Latin-1 string of any length. */
-export const readLongLatin1 = (bytes: Uint8Array, start: number, length: number): string => {
-  if (length < NEARLY_OUTSIDE || length >= OUTSIDE_HEAP) return readLatin1(bytes, start, length)
-  const long = new Uint8Array(Buffer.allocUnsafeSlow(OUTSIDE_HEAP).buffer)
-  long.set(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length))
-  long.fill(0, length)
-  return latin1Slice.call(long, 0, OUTSIDE_HEAP).substring(0, length)
-}
-
 /** Reads `length` UTF-16 code units. */
 export const readUtf16 = (bytes: Uint8Array, start: number, length: number): string => {
   if (length > 12) return ucs2Slice.call(bytes, start, start + length * 2)

@@ -58,16 +58,17 @@ pub fn check_descriptor(fd: i32) -> f64 {
     status::of_unit(descriptor::borrow(fd).map(drop))
 }
 
-/// Blocks until one of the descriptors can be read, at most so many milliseconds (less than zero: for
-/// ever). Returns the indices of those that can; a descriptor that is not open gives `[status]`.
+/// Blocks until one of the descriptors can be read, or one of the others written to, at most so many
+/// milliseconds (less than zero: for ever). Returns the indices of those that can, the writers counted on
+/// after the readers; a descriptor that is not open gives `[status]`.
 #[napi]
-pub fn wait_readable(descriptors: Vec<i32>, timeout: f64) -> Vec<f64> {
+pub fn wait_ready(readers: Vec<i32>, writers: Vec<i32>, timeout: f64) -> Vec<f64> {
+    let of = |interest| move |fd: &i32| Ok((descriptor::borrow(*fd)?, interest));
     let wait = || {
-        let borrowed: Vec<BorrowedFd<'_>> = descriptors
-            .iter()
-            .map(|fd| descriptor::borrow(*fd))
+        let all: Vec<(BorrowedFd<'_>, Interest)> = (readers.iter().map(of(Interest::Readable)))
+            .chain(writers.iter().map(of(Interest::Writable)))
             .collect::<io::Result<_>>()?;
-        readiness::wait(&borrowed, Interest::Readable, deadline(timeout))
+        readiness::wait(&all, deadline(timeout))
     };
     match wait() {
         Ok(ready) => ready.into_iter().map(|index| index as f64).collect(),
@@ -75,25 +76,8 @@ pub fn wait_readable(descriptors: Vec<i32>, timeout: f64) -> Vec<f64> {
     }
 }
 
-/// Sends one byte, the count modulo 256, with descriptors beside it, without blocking: 0 or a status.
-#[napi]
-pub fn send_descriptors(socket_fd: i32, descriptors: Vec<i32>) -> f64 {
-    let send = || -> io::Result<()> {
-        let socket = descriptor::borrow(socket_fd)?;
-        let borrowed: Vec<BorrowedFd<'_>> = descriptors
-            .iter()
-            .map(|fd| descriptor::borrow(*fd))
-            .collect::<io::Result<_>>()?;
-        let count = [borrowed.len() as u8];
-        socket::send(socket, &[io::IoSlice::new(&count)], &borrowed).map(drop)
-    };
-    match send() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => status::NOT_YET,
-        outcome => status::of_unit(outcome),
-    }
-}
-
-/// Receives what `sendDescriptors` sends, without blocking: `[byte, ...descriptors]` or `[status]`.
+/// Receives one byte and the descriptors beside it, without blocking: `[byte, ...descriptors]` or
+/// `[status]`.
 #[napi]
 pub fn receive_descriptors(socket_fd: i32) -> Vec<f64> {
     let (mut byte, mut descriptors) = ([0], Vec::new());

@@ -193,12 +193,20 @@ impl Connection {
                 Ok(Progress::Wanted(wanted)) => wanted,
                 Err(_) => return Err(self.break_off()),
             };
+            if self.incoming.length.is_empty() {
+                // Those that came beside the message before, and that nobody has asked for.
+                self.incoming.descriptors.clear();
+            }
             let mut bytes = [0; framing::LONG_HEADER];
             let count = match self.read_some(&mut bytes[..wanted]) {
                 Ok(0) if self.incoming.length.is_empty() => return Err(ReceiveError::End),
                 Ok(0) => return Err(ReceiveError::EndInsideMessage),
                 Err(ReceiveError::System(error)) if is_reset(&error) => {
-                    return Err(ReceiveError::End);
+                    return Err(if self.incoming.length.is_empty() {
+                        ReceiveError::End
+                    } else {
+                        ReceiveError::EndInsideMessage
+                    });
                 }
                 other => other?,
             };

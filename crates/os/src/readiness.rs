@@ -47,13 +47,12 @@ impl Deadline {
 /// # Errors
 /// `EINVAL` for more descriptors than the process may open, `EBADF` for one that is not open.
 pub fn wait(
-    descriptors: &[BorrowedFd<'_>],
-    interest: Interest,
+    descriptors: &[(BorrowedFd<'_>, Interest)],
     deadline: Deadline,
 ) -> io::Result<Vec<usize>> {
     let mut entries: Vec<_> = descriptors
         .iter()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, interest.flags()))
+        .map(|(fd, interest)| PollFd::from_borrowed_fd(*fd, interest.flags()))
         .collect();
     if poll_until(&mut entries, deadline)? == 0 {
         return Ok(Vec::new());
@@ -110,17 +109,16 @@ mod tests {
     fn tells_which_are_ready() {
         let (a, _a) = crate::socket::pair().unwrap();
         let (b, peer) = crate::socket::pair().unwrap();
-        assert!(
-            wait(&[a.as_fd(), b.as_fd()], Interest::Readable, soon())
-                .unwrap()
-                .is_empty()
-        );
+        let both = [
+            (a.as_fd(), Interest::Readable),
+            (b.as_fd(), Interest::Readable),
+        ];
+        assert!(wait(&both, soon()).unwrap().is_empty());
         rustix::io::write(&peer, b"x").unwrap();
         let never = Deadline::after(None);
-        assert_eq!(
-            wait(&[a.as_fd(), b.as_fd()], Interest::Readable, never).unwrap(),
-            [1]
-        );
+        assert_eq!(wait(&both, never).unwrap(), [1]);
+        let other = [both[0], (a.as_fd(), Interest::Writable)];
+        assert_eq!(wait(&other, never).unwrap(), [1]);
     }
 
     #[test]

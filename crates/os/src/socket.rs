@@ -77,9 +77,11 @@ pub fn send(
 /// Receives what has come, at most `buffer.len()` bytes, and appends the descriptors that came beside
 /// it; never blocks. 0 means that the other end is closed.
 ///
+/// Descriptors that this process may not open (`RLIMIT_NOFILE`) are lost; the bytes are not, and whoever
+/// knows how many were to come will notice.
+///
 /// # Errors
-/// `EAGAIN` when nothing has come, `ECONNRESET` when the other end closed with bytes unread, `EMFILE`
-/// when descriptors came that this process may not open.
+/// `EAGAIN` when nothing has come, `ECONNRESET` when the other end closed with bytes unread.
 pub fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -98,9 +100,6 @@ pub fn receive(
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             descriptors.extend(rights);
         }
-    }
-    if received.flags.contains(rustix::net::ReturnFlags::CTRUNC) {
-        return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     Ok(received.bytes)
 }
