@@ -54,6 +54,11 @@ const { graph } = fc.letrec<{ graph: unknown }>((tie) => ({
     fc.array(fc.integer(), { minLength: 10, maxLength: 60 }),
     fc.array(fc.double(), { minLength: 10, maxLength: 60 }),
     fc.array(fc.string(), { minLength: 10, maxLength: 60 }),
+    fc.array(fc.oneof({ weight: 40, arbitrary: fc.date({ noInvalidDate: false }) }, tie('graph')), {
+      minLength: 10,
+      maxLength: 60,
+    }),
+    fc.array(fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n }), { minLength: 10, maxLength: 60 }),
     fc
       .tuple(fc.array(fc.tuple(key, tie('graph')), { maxLength: 10 }), fc.boolean())
       .map(([entries, bare]) => fromEntries(entries, bare)),
@@ -70,6 +75,8 @@ const { graph } = fc.letrec<{ graph: unknown }>((tie) => ({
 /** Maps, Sets and errors as lists of their parts, which compare in order and without surprises. */
 const parts = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value
+  // Two invalid Dates do not count as equal.
+  if (value instanceof Date) return ['Date', value.getTime()]
   if (Array.isArray(value)) return [value.length, Object.keys(value), value.map(parts)]
   if (value instanceof Map) return ['Map', [...value].map(parts)]
   if (value instanceof Set) return ['Set', [...value].map(parts)]

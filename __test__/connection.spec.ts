@@ -459,12 +459,13 @@ test.serial('connections that are collected close themselves', async (t) => {
 test.serial('connections that once waited and are collected close themselves too', async (t) => {
   await collectGarbage()
   const before = openDescriptorCount()
-  for (let i = 0; i < 100; i++) {
+  const waitOnce = async (i: number): Promise<void> => {
     const [a, b] = mp.Pipe()
     const receiving = b.recv()
     await a.send(i)
     await receiving
   }
+  for (let i = 0; i < 100; i++) await waitOnce(i)
   await until100(() => openDescriptorCount() <= before)
   t.true(openDescriptorCount() <= before, `${openDescriptorCount() - before} are left`)
 })

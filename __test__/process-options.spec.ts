@@ -225,7 +225,8 @@ for (const place of [
   'new\nline',
   '中文 \u{1f600}',
 ]) {
-  for (const extension of ['mjs', 'cjs']) {
+  // The debugger, which tells where a function comes from, drops newlines from CommonJS files' names.
+  for (const extension of place.includes('\n') ? ['mjs'] : ['mjs', 'cjs']) {
     test(`a program in a folder called ${JSON.stringify(place)}, as .${extension}`, async (t) => {
       const source =
         extension === 'mjs'
@@ -479,8 +480,8 @@ export const nothing = () => {}
 if (mp.isMainProcess) {
   const child = new mp.Process({ target: nothing })
   for (const path of ['/nowhere/node', '/', '/etc/passwd', '', 'a\\0b']) {
-    mp.setExecutable(path)
     try {
+      mp.setExecutable(path)
       child.start()
       console.log('started')
     } catch (error) {

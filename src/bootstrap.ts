@@ -8,9 +8,9 @@ import { runAfterForkers } from './after-fork.js'
 import { AuthenticationString } from './authentication-string.js'
 import { setStartMethod } from './context.js'
 import { SystemExit } from './errors.js'
+import { parentOf, setIdentity } from './identity.js'
 import { native } from './native.js'
 import { takeObjectFromFile } from './objects.js'
-import { ParentProcess } from './parent-process.js'
 import { Process } from './process.js'
 import { become, setBootstrapping, setState } from './process-state.js'
 import { descriptors, type Preparation, type ProcessData } from './spawn.js'
@@ -52,11 +52,11 @@ const publish = (compiledCode: () => Uint8Array): void => {
 /** Makes this process what it was started as, before any module of the program is imported. */
 const prepare = (preparation: Preparation, self: Process): void => {
   const { name, argv, daemon, directory, parentName, parentPid, startMethod } = preparation
-  native.setIdentity(Buffer.from(name))
+  setIdentity({ name, parentName, parentPid })
   process.argv = [process.argv[0]!, ...argv.slice(1)]
   if (directory !== null) process.chdir(directory)
   state(self, preparation)
-  become(self, new ParentProcess(parentName, parentPid, descriptors.parent))
+  become(self, parentOf({ name, parentName, parentPid }))
   if (startMethod !== null) setStartMethod(startMethod, { force: true })
   const banner = `Process ${name}:\n`
   native.raiseKeyboardInterruptByDefault(`${banner}KeyboardInterrupt\n`)

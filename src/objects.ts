@@ -68,6 +68,9 @@ interface Arrived {
 /** The first byte of a message that is a graph and nothing else. */
 const PLAIN = 1
 
+/** The first byte of one that has buffers or descriptors beside it. */
+const EXTENDED = 2
+
 /** The object of a message in the receive scratch. */
 const arrivedSmall = (length: number, takeDescriptors: () => number[]): Arrived => {
   const bytes = receiveScratch
@@ -181,15 +184,22 @@ const rebuildWithModules = (message: Arrived): unknown => {
 }
 
 /** The bytes of a message, in memory of their own. */
-export const takeBytes = ({ length, large }: Received): Buffer => {
+export const takeBytes = ({ length, large, handle }: Received): Buffer => {
+  dropDescriptors(length, handle)
   return large ? large.toBytes() : Buffer.from(receiveScratch.slice(0, length).buffer)
 }
 
 /** Copies the bytes of a message into `target`; what does not fit is returned. */
 export const takeBytesInto = (message: Received, target: Uint8Array): number | Buffer => {
-  const { length, large } = message
+  const { length, large, handle } = message
+  dropDescriptors(length, handle)
   const bytes = large ? large.toBytes() : receiveScratch.subarray(0, length)
   if (bytes.length > target.length) return large ? (bytes as Buffer) : Buffer.from(bytes)
   target.set(bytes)
   return bytes.length
+}
+
+/** Bytes have no use for descriptors; where there can be some, they are closed. */
+const dropDescriptors = (length: number, handle: number): void => {
+  if (length < 0 || receiveScratch[0] === EXTENDED) closeAll(native.takeDescriptors(handle))
 }

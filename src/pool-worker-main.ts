@@ -21,6 +21,9 @@ export type Answer =
   | { readonly ok: true; readonly values: unknown[] }
   | { readonly ok: false; readonly error: unknown; readonly stack?: string | undefined }
 
+/** What a worker sends first, when it can take tasks. */
+export const READY = 'ready'
+
 /** Takes tasks and answers them in order until there are no more. */
 export const poolWorkerMain = async (
   connection: Connection,
@@ -28,6 +31,7 @@ export const poolWorkerMain = async (
   initargs: unknown[],
 ): Promise<void> => {
   await initializer?.(...initargs)
+  await connection.send(READY)
   for (;;) {
     let answer: Answer
     try {

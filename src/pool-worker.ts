@@ -33,7 +33,7 @@ export class PoolWorker {
   readonly #events: PoolWorkerEvents
   #given: Chunk[] = []
   #dismissed = false
-  #answers = 0
+  #ready = false
 
   constructor(
     type: typeof Process,
@@ -56,15 +56,22 @@ export class PoolWorker {
     this.process = worker
     this.connection = ours
     this.#events = events
+    ours.stream.expect(
+      ANSWER,
+      () => {
+        this.#ready = true
+      },
+      () => this.#ended(),
+    )
     stateOf(worker).child?.onEnd(() => {
       // With answers outstanding, those that were still sent are taken first.
       if (this.#given.length === 0) this.#ended()
     })
   }
 
-  /** Whether it has ever answered: one that has not may be unable to start. */
+  /** Whether it has ever been ready for tasks: one that has not may be unable to start. */
   get proven(): boolean {
-    return this.#answers > 0
+    return this.#ready
   }
 
   /** How many chunks it has not answered. */
@@ -136,7 +143,6 @@ export class PoolWorker {
   #take(rebuild: () => unknown): void {
     const chunk = this.#given.shift()
     if (chunk === undefined) return
-    this.#answers++
     const answered = (answer: unknown): void => this.#events.answered(this, chunk, answer as Answer)
     const failed = (error: unknown): void =>
       answered({

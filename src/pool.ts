@@ -72,6 +72,8 @@ export class Pool {
   #state: State = 'RUN'
   /** Workers that died one after the other without ever having answered. */
   #stillborn = 0
+  /** Why the pool can do nothing any more. */
+  #broken: WorkerDiedError | undefined
 
   /**
    * @param options - The number of workers, or options.
@@ -229,6 +231,7 @@ export class Pool {
   }
 
   #checkRunning(): void {
+    if (this.#broken) throw this.#broken
     if (this.#state !== 'RUN') throw new ValueError('Pool not running')
   }
 
@@ -365,6 +368,7 @@ export class Pool {
       0,
       null,
     )
+    this.#broken = broken
     for (const { job } of this.#queue.splice(0)) failJob(job, broken)
     this.terminate()
   }

@@ -15,7 +15,7 @@ import {
   ValueError,
 } from './errors.js'
 import { atExitEndChildren } from './exit.js'
-import { native } from './native.js'
+import { knownIdentity, parentOf } from './identity.js'
 import {
   anyStateOf,
   authkeyOf,
@@ -366,15 +366,16 @@ class MainProcess extends Process {}
 Object.defineProperty(MainProcess, 'name', { value: '_MainProcess' })
 
 const main: Process = Object.create(MainProcess.prototype)
+// A thread of a child is part of that child.
+const identity = knownIdentity()
 setState(main, {
-  // A thread of a child is part of that child.
-  name: native.identity()?.toString() ?? 'MainProcess',
+  name: identity?.name ?? 'MainProcess',
   daemon: false,
   authkey: null,
   identity: [],
-  parentPid: null,
+  parentPid: identity?.parentPid ?? null,
 })
-become(main, null)
+become(main, identity ? parentOf(identity) : null)
 
 /**
  * The children of this process that have not ended. Those that have are reaped.

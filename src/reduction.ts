@@ -73,7 +73,7 @@ export const sendHandle = async (
 ): Promise<void> => {
   const stream = streamToWrite(connection)
   checkedWait(options)
-  await stream.sendParts([ONE], [handleOf(fd)], options)
+  await stream.sendParts([ONE], [descriptorNumber(fd)], options)
 }
 
 /** The same, blocking. */
@@ -84,7 +84,7 @@ export const sendHandleSync = (
   { timeout }: TimeoutOptions = {},
 ): void => {
   const stream = streamToWrite(connection)
-  stream.sendPartsSync([ONE], [handleOf(fd)], clock(milliseconds(timeout)))
+  stream.sendPartsSync([ONE], [descriptorNumber(fd)], clock(milliseconds(timeout)))
 }
 
 /** The byte beside which one descriptor travels: how many there are. */
@@ -133,12 +133,6 @@ const received = (connection: Connection, ready: readonly Connection[]): number 
   throw new RuntimeError(`received ${fds.length} items of ancdata`)
 }
 
-const handleOf = (value: unknown): number => {
-  const fd = descriptorNumber(value)
-  if (fd < 0 || fd > 0x7fff_ffff) throw new ValueError(`invalid handle: ${fd}`)
-  return fd
-}
-
 /**
  * A descriptor that can be sent: inside any object, over any connection of this program, and to
  * processes as they start. The other side gets a copy by calling {@link DupFd.detach}.
@@ -154,7 +148,7 @@ export class DupFd {
    * @throws OSError `EBADF` when it is not open.
    */
   constructor(fd: number) {
-    this.#fd = checked(native.duplicateDescriptor(handleOf(fd)), 'dup')
+    this.#fd = checked(native.duplicateDescriptor(descriptorNumber(fd)), 'dup')
     collected.register(this, this.#fd, this)
   }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Child } from './children.js'
 import { encode } from './codec/index.js'
 import { ValueError } from './errors.js'
+import { PARENT_DESCRIPTOR } from './identity.js'
 import { native } from './native.js'
 import { checked, systemError } from './native-status.js'
 import { messageOf } from './objects.js'
@@ -43,7 +44,13 @@ export interface ProcessData {
  * The child's descriptors: what it is, what it runs, whether its parent lives, what V8 has made of this
  * package (see `spawn-main.ts`); then those it was sent.
  */
-export const descriptors = { preparation: 3, data: 4, parent: 5, codeCache: 6, first: 7 } as const
+export const descriptors = {
+  preparation: 3,
+  data: 4,
+  parent: PARENT_DESCRIPTOR,
+  codeCache: 6,
+  first: 7,
+} as const
 
 let executable: string | undefined
 

@@ -26,9 +26,9 @@ const descriptorOf = (object: Waitable): number => {
   if (typeof object !== 'number' && typeof object?.fileno !== 'function') {
     throw new TypeError(`a Connection or a descriptor is wanted, not ${show(object)}`)
   }
-  const fd = descriptorNumber(typeof object === 'number' ? object : object.fileno())
-  if (fd < 0 || fd > 0x7fff_ffff) throw new ValueError(`invalid file descriptor: ${fd}`)
-  return fd
+  const fd: unknown = typeof object === 'number' ? object : object.fileno()
+  if (typeof fd === 'number' && fd < 0) throw new ValueError(`invalid file descriptor: ${fd}`)
+  return descriptorNumber(fd)
 }
 
 const ready = <T>(objects: readonly T[], fds: number[], timeout: number): T[] => {

@@ -2,8 +2,10 @@
  * How long, and until whose word, a call waits: the options that all waiting calls share.
  * @module
  */
+import { constants } from 'node:os'
 import { TimeoutError } from './errors.js'
 import { native } from './native.js'
+import { systemError } from './native-status.js'
 
 /** Options of every Sync form that waits. */
 export interface TimeoutOptions {
@@ -123,10 +125,12 @@ export const endEarly = (
   return stop
 }
 
-/** A descriptor's number, or what is wrong with it. */
+/** A descriptor's number, or what is wrong with it: no descriptor is below 0 or has over 31 bits. */
 export const descriptorNumber = (value: unknown): number => {
   if (typeof value !== 'number' || !Number.isInteger(value)) {
     throw new TypeError(`a descriptor is a whole number, not ${show(value)}`)
   }
+  if (value < 0 || value > 0x7fff_ffff)
+    throw systemError(constants.errno.EBADF, 'fcntl', String(value))
   return value
 }

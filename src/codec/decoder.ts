@@ -439,14 +439,17 @@ const readPackedBigints = (): bigint[] => {
   const sound = trusted || isBigintBlock(bytes, at, position, length)
   const block = new Uint8Array(bytes.buffer, bytes.byteOffset + at, byteLength)
   const array = sound ? deserialize(block) : null
-  if (!Array.isArray(array) || array.length !== length || !array.every(isBigint)) {
+  if (!Array.isArray(array) || array.length !== length || !areBigints(array)) {
     throw malformed('a block of bigints was expected')
   }
   track(array)
   return array
 }
 
-const isBigint = (value: unknown): boolean => typeof value === 'bigint'
+const areBigints = (array: readonly unknown[]): boolean => {
+  for (let i = 0; i < array.length; i++) if (typeof array[i] !== 'bigint') return false
+  return true
+}
 
 const readBigint64 = (): bigint => {
   const at = take(8)

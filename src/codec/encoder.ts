@@ -14,7 +14,12 @@ import { DateNumbers } from './dates.js'
 import * as f from './format.js'
 import * as k from './kinds.js'
 import { findCulprit } from './path.js'
-import { type AnyFunction, type EncodeContext, functionTransport } from './reducers.js'
+import {
+  type AnyFunction,
+  type EncodeContext,
+  functionTransport,
+  type Reference,
+} from './reducers.js'
 import { Refusal } from './refusal.js'
 import { extend, NO_SHAPE, prepareShape, type ShapeNode, shapeRoot } from './shapes.js'
 import {
@@ -95,6 +100,8 @@ const NONE_SEEN = new Set<unknown>()
 let seenSet = NONE_SEEN
 /** The objects' numbers, in the place of `seenSet` once an object was met again. */
 let numbers: Map<unknown, number> | null = null
+/** Whether the last message with many objects met one of them again: then this one may, too. */
+let expectsGraph = false
 let dates = new DateNumbers()
 /** Whether Object.prototype has enumerable keys, which are then no object's own. */
 let inheritsKeys = false
@@ -291,28 +298,17 @@ const writeSymbol = (value: symbol): void => {
   position += 2
 }
 
+// Comparisons one by one: a switch would make V8 look up the name of the type first.
 const writeValue = (value: unknown): void => {
   if (position > limit) grow(0)
-  switch (typeof value) {
-    case 'string':
-      writeString(value)
-      return
-    case 'number':
-      writeNumber(value)
-      return
-    case 'object':
-      if (value === null) bytes[position++] = f.NULL
-      else writeObject(value)
-      return
-    case 'boolean':
-      bytes[position++] = value ? f.TRUE : f.FALSE
-      return
-    case 'undefined':
-      bytes[position++] = f.UNDEFINED
-      return
-    default:
-      writeRarePrimitive(value)
-  }
+  if (typeof value === 'string') writeString(value)
+  else if (typeof value === 'number') writeNumber(value)
+  else if (typeof value === 'object') {
+    if (value === null) bytes[position++] = f.NULL
+    else writeObject(value)
+  } else if (typeof value === 'boolean') bytes[position++] = value ? f.TRUE : f.FALSE
+  else if (value === undefined) bytes[position++] = f.UNDEFINED
+  else writeRarePrimitive(value)
 }
 
 const writeRarePrimitive = (value: unknown): void => {
@@ -335,7 +331,7 @@ const identify = (value: unknown): number => {
 }
 
 const leaveScan = (): void => {
-  if ((flags & f.HAS_BACK_REFERENCES) !== 0) {
+  if (expectsGraph || (flags & f.HAS_BACK_REFERENCES) !== 0) {
     numbers = new Map()
     for (let i = 0; i < SCANNED; i++) numbers.set(seen[i], i)
     return
@@ -382,15 +378,26 @@ const writeBackReference = (number: number, value: object): void => {
 }
 
 const writeObject = (value: object): void => {
+  // In a graph many are known, and looking them up is faster than asking for the prototype.
+  if (numbers !== null) {
+    const known = numbers.get(value)
+    if (known !== undefined) {
+      writeBackReference(known, value)
+      return
+    }
+  }
   const prototype = getPrototypeOf(value)
   if (prototype === Date.prototype) {
     writeDate(value as Date)
     return
   }
-  const known = identify(value)
-  if (known >= 0) {
-    writeBackReference(known, value)
-    return
+  if (numbers !== null) numbers.set(value, seenCount++)
+  else {
+    const known = identify(value)
+    if (known >= 0) {
+      writeBackReference(known, value)
+      return
+    }
   }
   if (++depth > f.MAXIMUM_DEPTH) throw tooDeep()
   if (prototype === Object.prototype) writeRecord(value as Record<string, unknown>)
@@ -403,7 +410,11 @@ const writeObject = (value: object): void => {
     }
     bytes[position++] = f.NULL_PROTOTYPE
     writeRecord(value as Record<string, unknown>)
-  } else writeKind(k.kindOf(prototype, value), value)
+  } else {
+    const kind = k.kindOf(prototype, value)
+    if (kind.code !== k.INSTANCE_KIND) writeKind(kind, value)
+    else writeInstance(value as Record<string, unknown>, kind.base!)
+  }
   depth--
 }
 
@@ -445,6 +456,7 @@ const writeRecord = (value: Record<string, unknown>): void => {
 
 /** Writes an object whose prototypes may have enumerable keys. */
 const writeOwnRecord = (value: Record<string, unknown>): void => {
+  if (position > limit) grow(0)
   let node = root
   for (const key in value) {
     if (!hasOwn.call(value, key)) {
@@ -500,13 +512,10 @@ const defineShape = (node: ShapeNode): void => {
 }
 
 const writeDictionary = (value: Record<string, unknown>, keys: readonly string[]): void => {
+  if (position > limit) grow(0)
   bytes[position++] = f.DICTIONARY
-  writeEntries(value, keys)
-}
-
-const writeEntries = (value: Record<string, unknown>, keys: readonly string[]): void => {
   writeCount(keys.length)
-  for (const key of keys) writeEntry(key, value[key])
+  for (let i = 0; i < keys.length; i++) writeEntry(keys[i]!, value[keys[i]!])
 }
 
 const writeEntry = (key: string, value: unknown): void => {
@@ -748,9 +757,6 @@ const writeKind = (kind: k.Kind, value: object): void => {
     case k.ERROR_KIND:
       writeError(value as Error, kind.number, false)
       return
-    case k.INSTANCE_KIND:
-      writeInstance(value as Record<string, unknown>, kind.base as k.Kind)
-      return
     default:
       writeRareKind(kind, value)
   }
@@ -960,6 +966,14 @@ const missedSharing = (): boolean => {
 
 const writeError = (error: Error, number: number, nameIt: boolean): void => {
   const fields = error as unknown as Record<string, unknown>
+  const start = position
+  const hidden = writeErrorHead(error, number, nameIt)
+  for (let i = 0; i < hidden.length; i++) writeEntry(hidden[i]!, fields[hidden[i]!])
+  if ((bytes[start + 2]! & f.ERROR_FIELDS) !== 0) writeOwnRecord(fields)
+}
+
+/** Writes an error up to its hidden fields and returns the names of those. */
+const writeErrorHead = (error: Error, number: number, nameIt: boolean): readonly string[] => {
   const hidden: string[] = []
   let parts = 0
   let message = ''
@@ -996,18 +1010,12 @@ const writeError = (error: Error, number: number, nameIt: boolean): void => {
   if (count > 0) {
     reserve(0)
     writeCount(count)
-    for (const key of hidden) writeEntry(key, fields[key])
     if (named) writeEntry('name', name)
   }
-  if (parts & f.ERROR_FIELDS) writeFields(fields)
+  return hidden
 }
 
 const className = (value: object): unknown => (value.constructor as AnyFunction | undefined)?.name
-
-const writeFields = (value: Record<string, unknown>): void => {
-  reserve(0)
-  writeOwnRecord(value)
-}
 
 /** The class of an instance: the constructor that its prototype belongs to. */
 const classOf = (value: object): AnyFunction => {
@@ -1025,35 +1033,49 @@ const writeInstance = (value: Record<string, unknown>, base: k.Kind): void => {
     writeCall(value, reduce)
     return
   }
+  if (!writeClass(value, base)) {
+    writeError(value as unknown as Error, base.number, true)
+    return
+  }
+  if (base.code !== k.PLAIN) {
+    reserve(0)
+    writeKind(base, value)
+    if (base.code === k.ERROR_KIND) return
+    if (base.code === k.ARRAY_KIND || base.code === k.VIEW_KIND || base.code === k.BOXED_KIND) {
+      writeDictionary(value, fieldNames(value))
+      return
+    }
+  }
+  writeOwnRecord(value)
+}
+
+/** The keys that are no elements. */
+const fieldNames = (value: object): string[] =>
+  Object.keys(value).filter((name) => !/^(0|[1-9]\d*)$/.test(name))
+
+/**
+ * Writes whose instance the object is. Returns false for an error whose class cannot be found again:
+ * better an error of the nearest class that both sides have than a failure that hides it.
+ */
+const writeClass = (value: object, base: k.Kind): boolean => {
   const start = position
   try {
     const constructor = classOf(value)
-    bytes[position++] = f.INSTANCE
-    if (/^(node|global):/.test(writeReference(constructor, value))) {
+    const { module } = references?.get(constructor) ?? referenceTo(constructor, value)
+    if (/^(node|global):/.test(module)) {
       throw new Refusal(
         value,
         `an instance of Node's ${constructor.name} holds state that lives in this process only`,
       )
     }
+    bytes[position++] = f.INSTANCE
+    writeReference(constructor, value)
+    return true
   } catch (error) {
     if (base.code !== k.ERROR_KIND) throw error
-    // Better an error of the nearest class that both sides have than a failure that hides it.
     position = start
-    writeError(value as unknown as Error, base.number, true)
-    return
+    return false
   }
-  if (base.code === k.PLAIN) {
-    reserve(0)
-    writeOwnRecord(value)
-    return
-  }
-  reserve(0)
-  writeKind(base, value)
-  if (base.code === k.ARRAY_KIND || base.code === k.VIEW_KIND || base.code === k.BOXED_KIND) {
-    reserve(0)
-    const names = Object.keys(value).filter((name) => !/^(0|[1-9]\d*)$/.test(name))
-    writeDictionary(value, names)
-  } else if (base.code !== k.ERROR_KIND) writeFields(value)
 }
 
 const remember = (value: object, make: () => unknown): unknown => {
@@ -1110,19 +1132,22 @@ const reasonOf = (error: unknown): string => {
   }
 }
 
-/** Writes where the function is found and returns the module's URL. */
-const writeReference = (fn: AnyFunction, culprit: unknown): string => {
-  const known = references?.get(fn)
-  if (known !== undefined) {
-    writeCount(known.number)
-    return known.module
-  }
-  let reference: { module: string; path: readonly string[] }
+const referenceTo = (fn: AnyFunction, culprit: unknown): Reference => {
   try {
-    reference = functionTransport().refer(fn)
+    return functionTransport().refer(fn)
   } catch (error) {
     throw new Refusal(culprit, reasonOf(error), error)
   }
+}
+
+/** Writes where the function is found. */
+const writeReference = (fn: AnyFunction, culprit: unknown): void => {
+  const known = references?.get(fn)
+  if (known !== undefined) {
+    writeCount(known.number)
+    return
+  }
+  const reference = referenceTo(fn, culprit)
   references ??= new Map()
   modules ??= []
   let module = modules.indexOf(reference.module)
@@ -1136,7 +1161,6 @@ const writeReference = (fn: AnyFunction, culprit: unknown): string => {
     writeString(name)
   }
   flags |= f.HAS_MODULES
-  return reference.module
 }
 
 const writeModules = (list: readonly string[]): void => {
@@ -1219,6 +1243,7 @@ const cannotSend = (path: string, reason: string, cause?: unknown): PicklingErro
   )
 
 const forgetMessage = (): void => {
+  if (seenCount > SCANNED) expectsGraph = (flags & f.HAS_BACK_REFERENCES) !== 0
   forgetObjects()
   flags = 0
   depth = 0

@@ -85,11 +85,12 @@ export const HEADROOM = 64
 export const OUT_OF_BAND_THRESHOLD = 32 * 1024
 
 /**
- * How deep containers may nest; deeper graphs are refused on both sides. Both walk recursively: on the
- * stack that Node gives a thread by default, code that is not optimized yet gets through 1050 levels of
- * plain objects and 735 of the worst kind, so a receiver can always read what a sender could write.
+ * How deep containers may nest; deeper graphs are refused on both sides. Both walk recursively. On the
+ * stack that Node gives a thread by default, code that is not optimized yet encodes 1600 levels of plain
+ * objects and 1090 of the worst kind (errors in fields of errors), and decodes 1490 of its worst kind, so
+ * a receiver can always read what a sender could write.
  */
-export const MAXIMUM_DEPTH = 600
+export const MAXIMUM_DEPTH = 1000
 
 /** How many keys an object may have before its keys are written in line, without a shape. */
 export const MAXIMUM_SHAPE_KEYS = 128

@@ -123,9 +123,10 @@ const registerDeferred = (): boolean => {
   return registering.length > 0
 }
 
-/** The reducer for objects with this prototype, the nearest up the chain, after registering all. */
+/** The reducer for objects with this prototype, the nearest up the chain. */
 export const reducerOf = (prototype: object): AnyReducer | undefined => {
-  registerDeferred()
+  // Further up the chain one of those deferred may be nearer.
+  if (!byPrototype.has(prototype)) registerDeferred()
   return registeredFor(prototype)
 }
 

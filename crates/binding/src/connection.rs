@@ -184,7 +184,13 @@ pub fn connection_receive(handle: u32, maximum: f64, timeout: f64) -> f64 {
                 .receive(scratch, maximum, deadline(timeout))
         };
         match received {
-            Ok(Received::Small(length)) => length as f64,
+            Ok(Received::Small(length)) => {
+                if scratch[..length].first() != Some(&frame::EXTENDED) {
+                    // Nothing but an extended frame has a use for them.
+                    drop(entry.connection.take_descriptors());
+                }
+                length as f64
+            }
             Ok(Received::Large(length)) => {
                 entry.announced = length;
                 status::LARGE
