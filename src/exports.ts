@@ -77,7 +77,7 @@ const pathInModule = (
   }
   // A default export without a name of its own has no variable.
   const unnamed = entries.find(({ name, localName }) => name === 'default' && !localName)
-  if (unnamed && isWrittenAt(fn, origin.source(), unnamed.exportStart)) return ['default']
+  if (unnamed && isDefault(fn, variables, origin, unnamed.exportStart)) return ['default']
   for (const { name, localName } of entries) {
     const member = localName === undefined ? undefined : memberOf(variables[localName], fn)
     if (name !== undefined && member !== undefined) return [name, member]
@@ -85,11 +85,23 @@ const pathInModule = (
   return undefined
 }
 
-/** Whether what stands behind `export default` is this function. */
-const isWrittenAt = (fn: AnyFunction, source: string, exportStart: number): boolean => {
+/** Whether what stands behind `export default` is this function, or a variable that holds it. */
+const isDefault = (
+  fn: AnyFunction,
+  variables: Record<string, unknown>,
+  origin: Origin,
+  exportStart: number,
+): boolean => {
+  const source = origin.source()
+  const name = /^export\s+default\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?:;|$|\n)/u.exec(
+    source.slice(exportStart),
+  )?.[1]
+  if (name !== undefined && variables[name] === fn) return true
   const text = Function.prototype.toString.call(fn)
   const start = source.indexOf(text, exportStart)
-  return start >= 0 && /^export\s+default[\s(]*$/.test(source.slice(exportStart, start))
+  const place = origin.place()
+  const here = place >= start && place < start + text.length
+  return here && /^export\s+default[\s(]*$/.test(source.slice(exportStart, start))
 }
 
 /**

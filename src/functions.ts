@@ -42,12 +42,31 @@ export const importModules = (urls: readonly string[]): Promise<void> | undefine
 const importAll = async (urls: readonly string[]): Promise<void> => {
   try {
     for (const url of urls) {
+      if (witnesses.has(url)) {
+        await importAtOnce(url)
+        continue
+      }
       if (isQuick(url)) loadQuickly(url)
       if (!modules.has(url)) modules.set(url, await importInTime(url))
     }
   } catch (cause) {
     throw new UnpicklingError(`cannot import ${urls.join(', ')}: ${messageOf(cause)}`, { cause })
   }
+}
+
+/**
+ * A module that functions were sent from is loaded, and imported in no time; unless it is still being
+ * evaluated, at a top-level await for what we are to bring perhaps. Then its functions are looked for
+ * through the one we know.
+ */
+const importAtOnce = async (url: string): Promise<void> => {
+  const { importModule } = require('./import-module.cjs') as typeof ImportModule
+  const imported = importModule(url).then(
+    (namespace) => void modules.set(url, namespace),
+    () => {},
+  )
+  const soon = new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
+  await Promise.race([imported, soon])
 }
 
 /** How long a module that is loaded already may take to be imported, in milliseconds. */
@@ -94,7 +113,8 @@ const hasLoaders = (): boolean => {
 /** One with a top-level await cannot be had this way; nothing of it has run then. */
 const loadQuickly = (url: string): void => {
   try {
-    loadNow(url)
+    // What `require` gives is not always what the module exports: an ES module may say otherwise.
+    if (!types.isModuleNamespaceObject(loadNow(url)) && !url.endsWith('.cjs')) modules.delete(url)
   } catch (error) {
     if (!isAsync(error)) throw error
   }
@@ -108,9 +128,7 @@ const isAsync = (error: unknown): boolean =>
 const loadNow = (url: string): Record<string, unknown> => {
   try {
     const loaded = require(isBuiltin(url) ? url : fileURLToPath(url))
-    const namespace = types.isModuleNamespaceObject(loaded)
-      ? loaded
-      : { ...loaded, default: loaded }
+    const namespace = types.isModuleNamespaceObject(loaded) ? loaded : { default: loaded }
     modules.set(url, namespace)
     return namespace
   } catch (cause) {

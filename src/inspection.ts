@@ -12,6 +12,8 @@ export interface Origin {
   readonly url: string
   /** The script as it was compiled, after any loader had its way with it. */
   source(): string
+  /** Where in that its parameters, or its body, begin: a place within the function, in characters. */
+  place(): number
   /** The variables at the top of its module, if it was compiled as one: names and present values. */
   moduleVariables(): Record<string, unknown> | undefined
 }
@@ -28,6 +30,12 @@ interface Property {
 interface Properties {
   result: Property[]
   internalProperties?: Property[]
+}
+
+interface Location {
+  scriptId: string
+  lineNumber: number
+  columnNumber: number
 }
 
 const HAND = Symbol.for('node-multiprocessing.inspected')
@@ -83,18 +91,24 @@ export const withOrigin = <T>(fn: unknown, use: (origin: Origin | undefined) => 
     const expression = `globalThis[Symbol.for('node-multiprocessing.inspected')]`
     const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', { expression })
     const properties = propertiesOf(result.objectId!)
-    const location = internal(properties, '[[FunctionLocation]]')?.value as
-      | { scriptId: string }
-      | undefined
+    const location = internal(properties, '[[FunctionLocation]]')?.value as Location | undefined
     if (!location) return use(undefined)
     const scopes = internal(properties, '[[Scopes]]')?.objectId
+    const source = (): string =>
+      post<{ scriptSource: string }>('Debugger.getScriptSource', location).scriptSource
     return use({
       url: urls.get(location.scriptId) ?? '',
-      source: () =>
-        post<{ scriptSource: string }>('Debugger.getScriptSource', location).scriptSource,
+      source,
+      place: () => offsetOf(source(), location),
       moduleVariables: () => (scopes === undefined ? undefined : moduleScope(scopes)),
     })
   })
+
+const offsetOf = (source: string, { lineNumber, columnNumber }: Location): number => {
+  let start = 0
+  for (let line = 0; line < lineNumber; line++) start = source.indexOf('\n', start) + 1
+  return start + columnNumber
+}
 
 const moduleScope = (scopes: string): Record<string, unknown> | undefined => {
   const scope = propertiesOf(scopes).result.find(({ value }) =>

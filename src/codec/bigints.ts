@@ -26,11 +26,6 @@ const ARRAY_MARK = 0x41
 const BIGINT_MARK = 0x5a
 const END_MARK = 0x24
 
-/** A serializer remembers the arrays it has seen; after so many blocks it is left to the collector. */
-const BLOCKS_PER_SERIALIZER = 100
-let serializer: Serializer | null = null
-let blocksLeft = 0
-
 /** How many bytes a block has in front of what {@link serialize} returns. */
 export const BLOCK_HEADER_LENGTH = 2
 
@@ -41,24 +36,13 @@ export const writeBlockHeader = (bytes: Uint8Array, position: number): void => {
 }
 
 /**
- * Serializes bigints and empties their array. Returns all of the block but its header, or null when V8
- * writes it in another way than expected.
+ * Serializes bigints. Returns all of the block but its header, or null when V8 writes it in another way
+ * than expected.
  */
-export const serialize = (bigints: bigint[]): Uint8Array | null => {
-  if (serializer === null || blocksLeft === 0) {
-    serializer = new (engine().Serializer)()
-    blocksLeft = BLOCKS_PER_SERIALIZER
-  }
-  blocksLeft--
-  let block: Uint8Array
-  try {
-    serializer.writeValue(bigints)
-    block = serializer.releaseBuffer()
-  } catch (error) {
-    serializer = null
-    throw error
-  }
-  bigints.length = 0
+export const serialize = (bigints: readonly bigint[]): Uint8Array | null => {
+  const serializer = new (engine().Serializer)()
+  serializer.writeValue(bigints)
+  const block = serializer.releaseBuffer()
   return block[0] === ARRAY_MARK ? block : null
 }
 

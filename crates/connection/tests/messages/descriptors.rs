@@ -201,6 +201,29 @@ fn they_go_once_with_a_message_that_is_sent_in_parts() {
 }
 
 #[test]
+fn they_go_once_however_often_the_kernel_is_called() {
+    let (mut receiver, mut sender) = Channel::Socket.connections();
+    let (mut pipe, writer) = std::io::pipe().unwrap();
+    let message = payload(0, 3 << 20);
+    let stream = framed(&message);
+    let sending = std::thread::spawn(move || {
+        let beside = [writer.as_fd()];
+        sender
+            .send(&mut [IoSlice::new(&stream)], &beside, never())
+            .unwrap()
+    });
+    let mut target = vec![0; message.len()];
+    let announced = receiver.receive(&mut [0; 8], ANY, never()).unwrap();
+    assert_eq!(announced, Received::Large(message.len() as u64));
+    receiver.fill(&mut target, 0, false, never()).unwrap();
+    assert_eq!(sending.join().unwrap(), message.len() + 4);
+    assert!(target == message);
+    let mut descriptors = receiver.take_descriptors();
+    assert_eq!(descriptors.len(), 1);
+    assert!(leads_to(descriptors.remove(0), &mut pipe));
+}
+
+#[test]
 fn those_nobody_takes_do_not_become_the_next_message_s() {
     let (mut receiver, mut sender) = Channel::Socket.connections();
     let (mut pipe, writer) = std::io::pipe().unwrap();
