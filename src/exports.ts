@@ -85,6 +85,20 @@ const pathInModule = (
   return undefined
 }
 
+/** Whether a function is what a name stands for; variables that no function uses are not to be seen. */
+const isDeclaredAs = (name: string, text: string, source: string, place: number): boolean => {
+  const start = source.lastIndexOf(text, place)
+  const before = source.slice(0, Math.max(0, start)).trimEnd()
+  const declared = /(?:const|let|var)\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*=$/u.exec(
+    before,
+  )?.[1]
+  const itself =
+    /^(?:async\s+)?(?:function\s*\*?|class)\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)/u.exec(
+      text,
+    )?.[1]
+  return start >= 0 && (declared === name || itself === name)
+}
+
 /** Whether what stands behind `export default` is this function, or a variable that holds it. */
 const isDefault = (
   fn: AnyFunction,
@@ -96,8 +110,9 @@ const isDefault = (
   const name = /^export\s+default\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?:;|$|\n)/u.exec(
     source.slice(exportStart),
   )?.[1]
-  if (name !== undefined && variables[name] === fn) return true
   const text = Function.prototype.toString.call(fn)
+  if (name !== undefined)
+    return variables[name] === fn || isDeclaredAs(name, text, source, origin.place())
   const start = source.indexOf(text, exportStart)
   const place = origin.place()
   const here = place >= start && place < start + text.length

@@ -60,14 +60,26 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
  * through the one we know.
  */
 const importAtOnce = async (url: string): Promise<void> => {
+  if (underWay.has(url)) return
+  underWay.add(url)
   const { importModule } = require('./import-module.cjs') as typeof ImportModule
+  let timer: NodeJS.Timeout | undefined
   const imported = importModule(url).then(
     (namespace) => void modules.set(url, namespace),
     () => {},
   )
-  const soon = new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
-  await Promise.race([imported, soon])
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, SHORT_PATIENCE)
+  })
+  await Promise.race([imported, patience])
+  clearTimeout(timer)
 }
+
+/** Modules whose import has begun and may be waiting for their evaluation. */
+const underWay = new Set<string>()
+
+/** How long such an import is waited for, once, in milliseconds. */
+const SHORT_PATIENCE = 50
 
 /** How long a module that is loaded already may take to be imported, in milliseconds. */
 const PATIENCE = 1000
