@@ -35,7 +35,7 @@ const isBuiltin = (module: string): boolean => module.startsWith('node:')
  * so that what follows can go on at once.
  */
 export const importModules = (urls: readonly string[]): Promise<void> | undefined => {
-  const missing = urls.filter((url) => !modules.has(url) && !witnesses.has(url) && !isGlobal(url))
+  const missing = urls.filter((url) => !modules.has(url) && !isGlobal(url))
   return missing.length === 0 ? undefined : whileImporting(() => importAll(missing))
 }
 
