@@ -17,7 +17,7 @@ const commands = [
   ],
   ['npx', 'tsc', '-p', 'tsconfig.json', '--noEmit'],
   ['npx', 'tsc', '-p', 'tsconfig.test.json', '--noEmit'],
-  ['npx', 'biome', 'ci', '--error-on-warnings'],
+  ['npx', 'biome', 'ci', '--error-on-warnings', '--colors=off'],
 ]
 
 const failed = commands.filter(([command, ...args]) => {

@@ -30,7 +30,6 @@ export interface Calls {
   readonly form: Form
   join(process: Joinable, timeout?: number): Promise<void>
   send(connection: Connection, value: unknown): Promise<void>
-  // biome-ignore lint/suspicious/noExplicitAny: what arrives is whatever the test sent.
   recv(connection: Connection): Promise<any>
   sendBytes(connection: Connection, bytes: ArrayBufferView, slice?: Slice): Promise<void>
   recvBytes(connection: Connection): Promise<Buffer>
