@@ -20,6 +20,7 @@ import { echo, type Reply, type Use } from './fixtures/functions-echo.js'
 import { unreachable } from './fixtures/functions-failing.js'
 import * as reexported from './fixtures/functions-reexported.js'
 import { packageUrl, program, runNode, write } from './fixtures/process-programs.js'
+import { isCollected } from './helpers/garbage.js'
 import { temporaryFolder } from './helpers/temporary-folder.js'
 
 const require = createRequire(import.meta.url)
@@ -199,6 +200,15 @@ test.serial('functions and classes of the runtime', (t) =>
     }
   }),
 )
+
+test('a function that was refused is not held', async (t) => {
+  const reference = (() => {
+    const closure = (): number => 1
+    refused(t, closure, /is not exported/)
+    return new WeakRef(closure)
+  })()
+  t.true(await isCollected(reference))
+})
 
 const commonJs: Readonly<Record<string, string>> = {
   'whole.cjs': `
@@ -474,6 +484,36 @@ if (mp.isMainProcess) {
 `,
   )
   t.deepEqual(lines(stdout), ['true 6 true 10', '8', 'true', '8', 'true'], stderr)
+})
+
+test('a result of a class whose module is not loaded here is rebuilt, in both forms', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `
+import { makers } from './makers.mjs'
+if (mp.isMainProcess) {
+  const pool = new mp.Pool(1)
+  const [made] = pool.mapSync(makers.first, [1])
+  console.log(made.constructor.name, made.field)
+  const [another] = await pool.map(makers.second, [2])
+  console.log(another.constructor.name, another.field)
+  pool.terminate()
+  await pool.join()
+}
+`,
+    {
+      files: {
+        'makers.mjs': `
+          export const makers = {
+            first: async (x) => new (await import('./first.mjs')).First(x),
+            second: async (x) => new (await import('./second.mjs')).Second(x),
+          }`,
+        'first.mjs': 'export class First { constructor(x) { this.field = x } }',
+        'second.mjs': 'export class Second { constructor(x) { this.field = x } }',
+      },
+    },
+  )
+  t.deepEqual(lines(stdout), ['First 1', 'Second 2'], stderr)
 })
 
 test('an error of the main module’s own class arrives as that', async (t) => {

@@ -3,9 +3,10 @@
  * numbers.
  *
  * All peers take turns in one process, payload after payload and round after round, so that each meets
- * caches and type feedback as mixed as in a real program. Before each turn the garbage of the one before
- * is collected: without that peers pay for each other. Figures are medians of the rounds, in
- * microseconds per call; encoding and decoding are measured apart. Every round trip is checked for a
+ * caches and type feedback as mixed as in a real program. Before each turn the young garbage of the one
+ * before is collected, and every round begins with another peer: else peers would pay for each other.
+ * All garbage is not, as V8 then drops optimized code, of some peers more than of others. Figures are
+ * medians of the rounds, in microseconds per call; encoding and decoding are measured apart. Every round trip is checked for a
  * sample of its content before it is timed. Large typed arrays: `encode` lists them for the carrier to
  * copy, the others copy them into their message, which the carrier then copies again.
  *
@@ -403,10 +404,12 @@ export async function run({ quick = false }: { readonly quick?: boolean } = {}):
   const all = contenders()
   warmUp(tasksOf(all, 0), effort)
   v8.setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
+  const collectGarbage = runInNewContext('gc') as (options: { type: 'minor' }) => void
   for (let round = 0; round < effort.rounds; round++) {
     for (const each of tasksOf(all, round)) {
-      collectGarbage()
+      // The first moves what is still alive, the second makes it old.
+      collectGarbage({ type: 'minor' })
+      collectGarbage({ type: 'minor' })
       each.samples.push(microseconds(each.run, each.count))
     }
   }

@@ -61,10 +61,15 @@ const measure = async (
 }
 
 /** In a process of its own, as every other measurement; it prints its own table. */
-const measureCodec = async (): Promise<boolean> => {
+const measureCodec = async (quick: boolean): Promise<boolean> => {
   say(`\n${codecName}: encoding and decoding, without any process\n`)
   const file = fileURLToPath(new URL('./run-codec.js', import.meta.url))
-  const command = { file: process.execPath, args: [file], limit: 120_000, show: true }
+  const command = {
+    file: process.execPath,
+    args: [file, ...(quick ? ['--quick'] : [])],
+    limit: 120_000,
+    show: true,
+  }
   const { failure } = await runCommand(command)
   if (failure !== null) say(`failed: ${codecName}: ${failure}`)
   return failure === null
@@ -102,7 +107,7 @@ const run = async (options: Options, interpreters: readonly Interpreter[]): Prom
   for (const scenario of scenarios.filter(({ name }) => wanted(name))) {
     results.push(await measure(scenario, options.quick, interpreters))
   }
-  const codecRan = wanted(codecName) ? await measureCodec() : true
+  const codecRan = wanted(codecName) ? await measureCodec(options.quick) : true
   const raw = { machine, options, codecRan, scenarios: results }
   writeFileSync(resultsFile, `${JSON.stringify(raw, null, 2)}\n`)
   say(closing(results, codecRan))

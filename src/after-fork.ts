@@ -1,19 +1,23 @@
 /**
- * What a forked child does first.
+ * What a child does before it runs.
  * @module
  */
-import { show } from './waiting.js'
+import { checkObject, show } from './waiting.js'
 
 const afterFork = new Map<number, { object: WeakRef<object>; run: (object: any) => void }>()
 
 /**
- * Calls a function with an object in every child that inherits it by a fork, if the object is still
- * there. Children that are started afresh inherit nothing, and call nothing.
+ * Calls a function with an object in every child that has it, before `run()`, if the object is still
+ * there: in one that inherits both by a fork, and in one that was started afresh, if a module that it
+ * imports registers them.
+ *
+ * @throws TypeError for an object or a function that is none.
  *
  * Mirrors `multiprocessing.util.register_after_fork`.
  */
 export const registerAfterFork = <T extends object>(obj: T, run: (obj: T) => void): void => {
   if (typeof run !== 'function') throw new TypeError(`a function is wanted, not ${show(run)}`)
+  checkObject(obj, 'obj')
   afterFork.set(afterFork.size, { object: new WeakRef(obj), run })
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { ValueError } from './errors.js'
-import { show } from './waiting.js'
+import { checkObject, show } from './waiting.js'
 
 /** What a {@link Finalize} calls its callback with, and when. */
 export interface FinalizeOptions {
@@ -53,6 +53,7 @@ export class Finalize<R = unknown> {
     if (obj === null && exitpriority === undefined) {
       throw new ValueError('without an object, an exitpriority is needed')
     }
+    if (obj !== null) checkObject(obj, 'obj')
     const all = kwargs === undefined ? [...args] : [...args, kwargs]
     this.#run = () => callback(...all)
     this.#exitpriority = exitpriority

@@ -38,6 +38,9 @@ interface Location {
   columnNumber: number
 }
 
+/** The inspector's name for what it shows us. */
+const GROUP = 'node-multiprocessing'
+
 const HAND = Symbol.for('node-multiprocessing.inspected')
 const hand = globalThis as { [HAND]?: unknown }
 
@@ -70,6 +73,8 @@ const inspected = <T>(work: () => T): T => {
   try {
     return work()
   } finally {
+    // What the inspector has shown it would hold for ever.
+    post('Runtime.releaseObjectGroup', { objectGroup: GROUP })
     post('Debugger.disable')
     delete hand[HAND]
   }
@@ -89,7 +94,10 @@ export const withOrigin = <T>(fn: unknown, use: (origin: Origin | undefined) => 
   inspected(() => {
     hand[HAND] = fn
     const expression = `globalThis[Symbol.for('node-multiprocessing.inspected')]`
-    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', { expression })
+    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
+      expression,
+      objectGroup: GROUP,
+    })
     const properties = propertiesOf(result.objectId!)
     const location = internal(properties, '[[FunctionLocation]]')?.value as Location | undefined
     if (!location) return use(undefined)
@@ -120,6 +128,6 @@ const moduleScope = (scopes: string): Record<string, unknown> | undefined => {
   const functionDeclaration = `function () {
     globalThis[Symbol.for('node-multiprocessing.inspected')] = this.object
   }`
-  post('Runtime.callFunctionOn', { objectId, functionDeclaration })
+  post('Runtime.callFunctionOn', { objectId, functionDeclaration, objectGroup: GROUP })
   return hand[HAND] as Record<string, unknown>
 }

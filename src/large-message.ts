@@ -88,7 +88,9 @@ export class LargeMessage {
     const fresh = !this.#inTarget
     for (;;) {
       const segment = this.#segments.at(-1)!
-      const filled = native.connectionFill(handle, segment, this.#filled, fresh, left())
+      // Nothing has to come for a part without bytes, perhaps the message's last.
+      const empty = segment.length === 0
+      const filled = empty ? 0 : native.connectionFill(handle, segment, this.#filled, fresh, left())
       if (filled < 0) return filled
       this.#filled = filled
       if (filled < segment.length) return NOT_YET

@@ -6,7 +6,7 @@ import { type Connection, Pipe } from './connection.js'
 import { OSError, UnpicklingError } from './errors.js'
 import { provideReference } from './functions.js'
 import { native } from './native.js'
-import { takeObject } from './objects.js'
+import { type Received, takeObject, takeObjectSync } from './objects.js'
 import type { Chunk } from './pool.js'
 import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
 import type { Process } from './process.js'
@@ -34,6 +34,8 @@ export class PoolWorker {
   #given: Chunk[] = []
   #dismissed = false
   #ready = false
+  /** Whether somebody blocks for its answers right now. */
+  #blocked = false
 
   constructor(
     type: typeof Process,
@@ -113,7 +115,12 @@ export class PoolWorker {
 
   /** Takes its next answer, blocking. */
   serve(): void {
-    this.connection.stream.serveSync()
+    this.#blocked = true
+    try {
+      this.connection.stream.serveSync()
+    } finally {
+      this.#blocked = false
+    }
   }
 
   /** Tells it that nothing more will come. */
@@ -135,22 +142,20 @@ export class PoolWorker {
   #expectAnswer(): void {
     this.connection.stream.expect(
       ANSWER,
-      (message) => this.#take(() => takeObject(message, true)),
+      (message) => this.#take(message),
       () => this.#ended(),
     )
   }
 
-  #take(rebuild: () => unknown): void {
+  #take(message: Received): void {
     const chunk = this.#given.shift()
     if (chunk === undefined) return
     const answered = (answer: unknown): void => this.#events.answered(this, chunk, answer as Answer)
-    const failed = (error: unknown): void =>
-      answered({
-        ok: false,
-        error: new UnpicklingError('the result cannot be rebuilt', { cause: error }),
-      })
+    const failed = (cause: unknown): void =>
+      answered({ ok: false, error: new UnpicklingError('the result cannot be rebuilt', { cause }) })
     try {
-      const answer = rebuild()
+      // A caller who blocks cannot wait for a module to be imported.
+      const answer = this.#blocked ? takeObjectSync(message, true) : takeObject(message, true)
       if (answer instanceof Promise) answer.then(answered, failed)
       else answered(answer)
     } catch (error) {

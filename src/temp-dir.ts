@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { Finalize } from './finalize.js'
 
 let tempDir: string | undefined
@@ -17,7 +17,7 @@ let tempDir: string | undefined
  */
 export const getTempDir = (): string => {
   if (tempDir === undefined) {
-    const made = mkdtempSync(join(tmpdir(), 'pymp-'))
+    const made = mkdtempSync(resolve(tmpdir(), 'pymp-'))
     tempDir = made
     new Finalize(null, () => rmSync(made, { recursive: true, force: true }), { exitpriority: -100 })
   }

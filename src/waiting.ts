@@ -134,3 +134,10 @@ export const descriptorNumber = (value: unknown): number => {
     throw systemError(constants.errno.EBADF, 'fcntl', String(value))
   return value
 }
+
+/** Refuses what can be neither collected nor referred to weakly. */
+export const checkObject = (value: unknown, name: string): void => {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') {
+    throw new TypeError(`${name} must be an object, not ${show(value)}`)
+  }
+}

@@ -113,6 +113,20 @@ fn nothing_to_send_is_sent_at_once() {
 }
 
 #[test]
+fn nothing_to_send_needs_no_room() {
+    for channel in CHANNELS {
+        let (mut sender, _reader) = channel.sender();
+        let bytes = vec![7; TOO_MUCH];
+        sender.try_send(&mut [IoSlice::new(&bytes)], &[]).unwrap();
+        let sent = without_hanging(move || {
+            let mut empty = [IoSlice::new(b""), IoSlice::new(b"")];
+            sender.send(&mut empty, &[], never()).unwrap()
+        });
+        assert_eq!(sent, 0, "{channel:?}");
+    }
+}
+
+#[test]
 fn a_deadline_ends_a_send_and_the_rest_can_follow() {
     for channel in CHANNELS {
         let (mut sender, reader) = channel.sender();
