@@ -1,10 +1,10 @@
 /** Bytes that no honest peer sends: an error, then closed or usable; never a crash, never a hang. */
-import { writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import * as mp from 'node-multiprocessing'
 import { Connection } from 'node-multiprocessing/connection'
-import { sendHandleSync } from 'node-multiprocessing/reduction'
+import { recvHandle, sendHandle, sendHandleSync } from 'node-multiprocessing/reduction'
 import { openDescriptorCount, within } from './fixtures/connection-patience.js'
 import { program } from './fixtures/process-programs.js'
 import { collectGarbage } from './helpers/garbage.js'
@@ -392,7 +392,7 @@ test.serial('a module named by a stranger is not imported', async (t) => {
   const { stdout, stderr } = await program(
     t,
     `
-import { writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { bomb } from './bomb.mjs'
 const [a, b] = mp.Pipe()
 const [c, d] = mp.Pipe()
@@ -422,13 +422,14 @@ test.serial('a descriptor is not sent into the middle of a message', async (t) =
   const bytes = Buffer.alloc(5_000_000, 'm')
   const sending = a.sendBytes(bytes)
   t.throws(() => b.recvBytesSync({ timeout: 0 }), { instanceOf: mp.TimeoutError })
-  try {
-    sendHandleSync(a, 1)
-  } catch (error) {
-    t.true(error instanceof mp.RuntimeError)
-  }
+  t.throws(() => sendHandleSync(a, 1, null, { timeout: 20 }), { instanceOf: mp.TimeoutError })
+  const following = sendHandle(a, 1)
   t.true(bytes.equals(await within('the message', b.recvBytes({ timeout: 5000 }))))
   await sending
+  await following
+  const handle = await within('the handle', recvHandle(b))
+  t.true(handle > 2)
+  closeSync(handle)
   a.close()
   b.close()
 })
