@@ -7,8 +7,8 @@ import type { Reference } from './codec/index.js'
 
 const require = createRequire(import.meta.url)
 
-/** Importing these warns, or has effects. */
-const NOT_LOOKED_INTO = /^_|^(?:punycode|sys|wasi|sqlite|sea|test|inspector|trace_events)(?:\/|$)/
+/** Importing these warns, or has effects; those listed with their prefix are new, and often experiments. */
+const NOT_LOOKED_INTO = /^_|^node:|^(?:punycode|sys|wasi|inspector|trace_events)(?:\/|$)/
 
 let known: Map<unknown, Reference> | undefined
 
