@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
 import { installFunctionTransport, type Reference } from './codec/index.js'
-import { PicklingError, UnpicklingError } from './errors.js'
+import { UnpicklingError } from './errors.js'
 import { exportOf, exportSeenBy } from './exports.js'
 import type * as ImportModule from './import-module.js'
 import { isMainProcess, whileImporting } from './process-state.js'
@@ -204,9 +204,3 @@ installFunctionTransport({ refer, resolve })
 
 /** Says where a function of this package is found, which saves finding out. */
 export const provideReference = (fn: AnyFunction, reference: Reference): void => note(fn, reference)
-
-/** Where a function or class is exported from; {@link PicklingError} when it is not. */
-export const referenceOf = (fn: AnyFunction): Reference => {
-  if (typeof fn !== 'function') throw new PicklingError(`${String(fn)} is no function`)
-  return refer(fn)
-}

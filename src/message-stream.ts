@@ -70,7 +70,7 @@ interface Resources {
 const closeResources = ({ handle, watcher }: Resources): void => {
   // The descriptor must not go while it is watched.
   if (watcher !== undefined) closeWatcher(watcher)
-  native.closeConnection(handle, false)
+  native.closeConnection(handle)
 }
 
 const collected = new FinalizationRegistry(closeResources)

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { groupIsAlive, killGroup } from './process-group.js'
 
 /** How a program ended and what it said. */
 export interface Outcome {
@@ -30,23 +31,6 @@ const environment = (additions: RunOptions['env']): NodeJS.ProcessEnv => {
   // ava asks its processes for colours, which would be in the output that is compared.
   const { FORCE_COLOR, NODE_OPTIONS, ...rest } = process.env
   return { ...rest, ...additions }
-}
-
-const groupIsAlive = (leader: number): boolean => {
-  try {
-    process.kill(-leader, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const killGroup = (leader: number): void => {
-  try {
-    process.kill(-leader, 'SIGKILL')
-  } catch {
-    // Every process of the group has ended.
-  }
 }
 
 /**

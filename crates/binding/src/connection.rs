@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::Arc;
 
 use mp_connection::{Connection, Received};
@@ -96,18 +96,13 @@ pub fn open_connection(fd: i32) -> f64 {
     }))
 }
 
-/// Closes a connection and its descriptor. `keepDescriptor` leaves the descriptor open.
+/// Closes a connection and its descriptor: 0 or a status.
 #[napi]
-pub fn close_connection(handle: u32, keep_descriptor: bool) -> f64 {
-    let removed = CONNECTIONS.with_borrow_mut(|table| table.remove(handle));
-    let Some(entry) = removed else {
-        return status::NO_HANDLE;
-    };
-    let fd = entry.connection.into_descriptor();
-    if keep_descriptor {
-        let _ = fd.into_raw_fd();
+pub fn close_connection(handle: u32) -> f64 {
+    match CONNECTIONS.with_borrow_mut(|table| table.remove(handle)) {
+        Some(_) => 0.0,
+        None => status::NO_HANDLE,
     }
-    0.0
 }
 
 /// Sends the object encoded in the send scratch up to `end`, as a plain frame. A timeout of 0 takes what
@@ -307,12 +302,6 @@ pub fn take_descriptors(handle: u32) -> Vec<i32> {
             .map(IntoRawFd::into_raw_fd)
             .collect()
     })
-}
-
-/// The number of a connection's descriptor, or a status.
-#[napi]
-pub fn connection_descriptor(handle: u32) -> f64 {
-    on(handle, |entry| entry.connection.as_fd().as_raw_fd().into())
 }
 
 impl Entry {

@@ -52,12 +52,6 @@ pub fn set_close_on_exec(fd: i32) -> f64 {
     status::of_unit(descriptor::borrow(fd).and_then(descriptor::set_close_on_exec))
 }
 
-/// Whether a descriptor is open: 0 or a status.
-#[napi]
-pub fn check_descriptor(fd: i32) -> f64 {
-    status::of_unit(descriptor::borrow(fd).map(drop))
-}
-
 /// Blocks until one of the descriptors can be read, or one of the others written to, at most so many
 /// milliseconds (less than zero: for ever). Returns the indices of those that can, the writers counted on
 /// after the readers; a descriptor that is not open gives `[status]`.
