@@ -1,14 +1,16 @@
 /** The modules of the facade that are files of their own in dist/. */
 export const entries = [
-  'bootstrap',
   'codec',
   'connection',
   'context',
+  'fork-guard',
+  'forkserver-main',
   'import-module',
   'index',
   'pool',
   'process',
   'reduction',
   'spawn-main',
+  'spawned',
   'util',
 ]

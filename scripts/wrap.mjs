@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { entries } from './entries.mjs'
 
 /** What only children load. */
-const internal = new Set(['bootstrap', 'import-module', 'spawn-main'])
+const internal = new Set(['fork-guard', 'forkserver-main', 'import-module', 'spawn-main', 'spawned'])
 
 const require = createRequire(import.meta.url)
 

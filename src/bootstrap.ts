@@ -2,7 +2,6 @@
  * The life of a child: learn who it is, import what it needs, run, end.
  * @module
  */
-import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { runAfterForkers } from './after-fork.js'
 import { AuthenticationString } from './authentication-string.js'
@@ -11,63 +10,72 @@ import { SystemExit } from './errors.js'
 import { parentOf, setIdentity } from './identity.js'
 import { native } from './native.js'
 import { takeObjectFromFile } from './objects.js'
+import { type Preparation, type ProcessData, setPreload } from './preparation.js'
 import { Process } from './process.js'
-import { become, setBootstrapping, setState } from './process-state.js'
-import { descriptors, type Preparation, type ProcessData } from './spawn.js'
+import { become, currentProcess, setBootstrapping, setState } from './process-state.js'
+import { writeError } from './standard-error.js'
 
 /** How long a child whose parent is gone has to end after SIGTERM, in milliseconds. */
 const GRACE = 2000
 
-/**
- * Runs the process this child was started for. `compiledCode` gives what V8 has made of this package,
- * when no child has published that yet.
- */
-export const runChild = async (compiledCode?: () => Uint8Array): Promise<void> => {
-  const sent = Array.from({ length: Number(process.argv.at(-1)) }, (_, i) => descriptors.first + i)
-  for (let fd = descriptors.preparation; fd < descriptors.first + sent.length; fd++) {
-    native.setCloseOnExec(fd)
-  }
+/** The descriptors that a child begins with. */
+export interface Given {
+  /** A file with what it is. */
+  readonly preparation: number
+  /** A file with what it runs. */
+  readonly data: number
+  /** Reads its end when the parent is gone. */
+  readonly parent: number
+  /** Those of the objects that it was sent. */
+  readonly sent: number[]
+}
+
+/** Runs the process that this child was started for. `prepared` is called when it knows what it is. */
+export const live = async (
+  given: Given,
+  prepared: (preparation: Preparation) => void = () => {},
+): Promise<void> => {
   setBootstrapping(true)
-  const preparation = (await takeObjectFromFile(descriptors.preparation, [])) as Preparation
+  const preparation = (await takeObjectFromFile(given.preparation, [])) as Preparation
   const self: Process = Object.create(Process.prototype)
-  prepare(preparation, self)
+  prepared(preparation)
+  prepare(preparation, self, given.parent)
   try {
-    const data = (await takeObjectFromFile(descriptors.data, sent)) as ProcessData
+    const data = (await takeObjectFromFile(given.data, given.sent)) as ProcessData
     adopt(self, preparation, data)
     setBootstrapping(false)
     runAfterForkers()
-    if (compiledCode) setImmediate(publish, compiledCode)
     await self.run()
   } catch (error) {
-    end(error, preparation.name)
+    end(error)
   }
-}
-
-/** Hands the compiled code to later children; by now the functions a child needs are compiled. */
-const publish = (compiledCode: () => Uint8Array): void => {
-  // Without it they start a little slower.
-  native.publishMemoryFile(descriptors.codeCache, compiledCode())
 }
 
 /** Makes this process what it was started as, before any module of the program is imported. */
-const prepare = (preparation: Preparation, self: Process): void => {
-  const { name, argv, daemon, directory, parentName, parentPid, startMethod } = preparation
-  setIdentity({ name, parentName, parentPid })
+const prepare = (preparation: Preparation, self: Process, parent: number): void => {
+  const { name, argv, daemon, directory, parentName, parentPid, startMethod, preload } = preparation
+  const identity = { name, parentName, parentPid, parent }
+  setIdentity(identity)
   process.argv = [process.argv[0]!, ...argv.slice(1)]
-  if (directory !== null) process.chdir(directory)
+  if (directory !== null && directory !== process.cwd()) process.chdir(directory)
   state(self, preparation)
-  become(self, parentOf({ name, parentName, parentPid }))
+  become(self, parentOf(identity))
   if (startMethod !== null) setStartMethod(startMethod, { force: true })
-  const banner = `Process ${name}:\n`
-  native.raiseKeyboardInterruptByDefault(`${banner}KeyboardInterrupt\n`)
-  process.on('uncaughtExceptionMonitor', (error) => {
-    if (error instanceof SystemExit) process.exit(exitCodeOf(error))
-    writeError(banner)
-  })
+  setPreload(preload)
+  native.raiseKeyboardInterruptByDefault(`${banner(name)}KeyboardInterrupt\n`)
+  process.on('uncaughtExceptionMonitor', onUncaught)
   if (daemon) {
-    const fd = native.duplicateDescriptor(descriptors.parent)
+    const fd = native.duplicateDescriptor(parent)
     if (fd >= 0) native.endWithParent(fd, GRACE)
   }
+}
+
+const banner = (name: string): string => `Process ${name}:\n`
+
+/** @internal What an error does that nobody catches, before Node prints it. */
+export const onUncaught = (error: unknown): void => {
+  if (error instanceof SystemExit) process.exit(exitCodeOf(error))
+  writeError(banner(currentProcess().name))
 }
 
 /** Gives the object its class and fields, now that they could be imported. */
@@ -88,10 +96,10 @@ const state = (
   setState(self, { name, daemon, authkey: key, identity, parentPid, target, args, kwargs })
 }
 
-const end = (error: unknown, name: string): never => {
+const end = (error: unknown): never => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
   writeError(
-    `Process ${name}:\n${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`,
+    `${banner(currentProcess().name)}${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`,
   )
   process.exit(1)
 }
@@ -103,13 +111,4 @@ const exitCodeOf = ({ status }: SystemExit): number => {
     return Number(status)
   writeError(`${typeof status === 'string' ? status : inspect(status)}\n`)
   return 1
-}
-
-/** Writes to stderr, whatever has become of it. */
-const writeError = (text: string): void => {
-  try {
-    writeSync(2, text)
-  } catch {
-    // There is nobody to tell.
-  }
 }

@@ -8,7 +8,14 @@ import { checked } from './native-status.js'
 import { atOnce, checkedWait, clock, endEarly, type WaitOptions } from './waiting.js'
 import { READABLE, Watcher } from './watcher.js'
 
-const collected = new FinalizationRegistry((pidfd: number) => native.closeDescriptor(pidfd))
+const collected = new FinalizationRegistry((descriptors: readonly number[]) => close(descriptors))
+
+const close = (descriptors: readonly number[]): void => {
+  for (const fd of descriptors) native.closeDescriptor(fd)
+}
+
+/** How long a child that has ended waits for its fork server to say how, in milliseconds. */
+const PATIENCE = 1000
 
 const NO_SUCH_PROCESS = -1000 - constants.errno.ESRCH
 
@@ -20,15 +27,18 @@ export class Child {
   #exitcode: number | null = null
   #watcher: Watcher | undefined
   readonly #keepsAlive: boolean
+  /** Where the exit code of a fork server's child comes from; a child of our own has none. */
+  readonly #channel: number | undefined
   readonly #waiters = new Set<() => void>()
   readonly #observers: (() => void)[] = []
 
   /** `keepsAlive` says whether the event loop stays alive for it. */
-  constructor(pid: number, pidfd: number, keepsAlive: boolean) {
+  constructor(pid: number, pidfd: number, keepsAlive: boolean, channel?: number) {
     this.pid = pid
     this.sentinel = pidfd
     this.#keepsAlive = keepsAlive
-    collected.register(this, pidfd, this)
+    this.#channel = channel
+    collected.register(this, this.#descriptors(), this)
     this.#watcher = new Watcher(pidfd, () => this.poll())
     this.#watcher.want(READABLE)
     this.#watcher.keepAlive(keepsAlive)
@@ -37,7 +47,10 @@ export class Child {
   /** The exit code, if it has ended; reaps it. */
   poll(): number | null {
     if (this.#exitcode === null) {
-      this.#exitcode = native.collectProcess(this.sentinel)
+      this.#exitcode =
+        this.#channel === undefined
+          ? native.collectProcess(this.sentinel)
+          : native.collectForked(this.sentinel, this.#channel, PATIENCE)
       if (this.#exitcode !== null) this.#ended()
     }
     return this.#exitcode
@@ -96,7 +109,11 @@ export class Child {
   /** Lets go of the sentinel. */
   close(): void {
     this.#watcher?.close()
-    if (collected.unregister(this)) native.closeDescriptor(this.sentinel)
+    if (collected.unregister(this)) close(this.#descriptors())
+  }
+
+  #descriptors(): number[] {
+    return this.#channel === undefined ? [this.sentinel] : [this.sentinel, this.#channel]
   }
 
   #ended(): void {

@@ -9,17 +9,23 @@ import * as errors from './errors.js'
 import { RuntimeError, ValueError } from './errors.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
-import { addPackageClass, setExecutable, spawn } from './spawn.js'
+import { forkserver, setForkserverPreload } from './forkserver.js'
+import { addPackageClass } from './preparation.js'
+import { setExecutable, spawn } from './spawn.js'
 import { setDefaultStart, startMethod } from './start.js'
 import { show } from './waiting.js'
 
 /** How processes can be started on this platform. */
-export type StartMethod = 'spawn'
+export type StartMethod = 'forkserver' | 'spawn'
 
-const starters: Record<StartMethod, (process: Process, fixed: string | null) => Child> = { spawn }
+const starters: Record<StartMethod, (process: Process, fixed: string | null) => Child> = {
+  forkserver,
+  spawn,
+}
 
 /** The platform's methods, the default first. */
-const methods: readonly StartMethod[] = ['spawn']
+const methods: readonly StartMethod[] =
+  process.platform === 'linux' ? ['forkserver', 'spawn'] : ['spawn']
 
 const isMethod = (name: unknown): name is StartMethod => methods.includes(name as StartMethod)
 
@@ -97,6 +103,21 @@ export class SpawnContext extends BaseContext {
   }
 }
 
+/** A process that the fork server forks, whatever the program's default is. */
+export class ForkServerProcess<Args extends unknown[] = any[]> extends Process<Args> {
+  /** @internal */
+  static readonly [startMethod] = (process: Process): Child => starters.forkserver(process, actual)
+}
+
+/** The context of the method *forkserver*. */
+export class ForkServerContext extends BaseContext {
+  readonly Process: typeof ForkServerProcess = ForkServerProcess
+
+  getStartMethod(): StartMethod {
+    return 'forkserver'
+  }
+}
+
 /** The context of whatever method the program has chosen. */
 export class DefaultContext extends BaseContext {
   readonly Process: typeof Process = Process
@@ -117,6 +138,11 @@ export class DefaultContext extends BaseContext {
   readonly getAllStartMethods: typeof getAllStartMethods = getAllStartMethods
 }
 
+const contextTypes: Record<StartMethod, new () => BaseContext> = {
+  forkserver: ForkServerContext,
+  spawn: SpawnContext,
+}
+
 const contexts = {} as Record<StartMethod, BaseContext>
 
 /**
@@ -131,7 +157,7 @@ const contexts = {} as Record<StartMethod, BaseContext>
 export const getContext = (method?: string | null): BaseContext => {
   const name = method ?? getStartMethod()
   if (!isMethod(name)) throw new ValueError(`cannot find context for ${show(name)}`)
-  contexts[name] ??= new SpawnContext()
+  contexts[name] ??= new contextTypes[name]()
   return contexts[name]
 }
 
@@ -190,23 +216,8 @@ export const getAllStartMethods = (): StartMethod[] => [...methods]
  */
 export const freezeSupport = (): void => {}
 
-/**
- * Names the modules that a fork server is to import before it forks. No start method of this version
- * has one, so nothing but the check of the argument happens.
- *
- * @param moduleNames - Paths, URLs or package names; null for the default.
- * @throws TypeError for anything but an array of strings.
- *
- * Mirrors `multiprocessing.set_forkserver_preload`.
- */
-export const setForkserverPreload = (moduleNames: readonly string[] | null): void => {
-  if (moduleNames !== null && !isStrings(moduleNames)) {
-    throw new TypeError('moduleNames must be an array of strings')
-  }
-}
-
-const isStrings = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((item) => typeof item === 'string')
+export { setForkserverPreload } from './forkserver.js'
 
 setDefaultStart((process) => starters[getStartMethod()](process, actual))
 addPackageClass(SpawnProcess)
+addPackageClass(ForkServerProcess)

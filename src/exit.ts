@@ -11,6 +11,11 @@ let exiting = false
 /** Whether the process has begun to end. */
 export const isExiting = (): boolean => exiting
 
+/** @internal The end was only practised: see `forkserver-main.ts`. */
+export const resumeFromExit = (): void => {
+  exiting = false
+}
+
 let endChildren: () => void = () => {}
 
 /** Says how the process's children are ended and joined; `process.ts` does. */

@@ -10,10 +10,9 @@ export interface Identity {
   readonly name: string
   readonly parentName: string
   readonly parentPid: number
+  /** The descriptor that reads its end when the parent is gone. */
+  readonly parent: number
 }
-
-/** The child's descriptor that reads its end when the parent is gone. */
-export const PARENT_DESCRIPTOR = 5
 
 /** Says what this process is. */
 export const setIdentity = (identity: Identity): void => {
@@ -27,5 +26,5 @@ export const knownIdentity = (): Identity | undefined => {
 }
 
 /** The parent, as a child sees it. */
-export const parentOf = ({ parentName, parentPid }: Identity): ParentProcess =>
-  new ParentProcess(parentName, parentPid, PARENT_DESCRIPTOR)
+export const parentOf = ({ parentName, parentPid, parent }: Identity): ParentProcess =>
+  new ParentProcess(parentName, parentPid, parent)

@@ -13,10 +13,15 @@ export const LARGE = -3
 /** Descriptors travel over Unix sockets only. */
 export const NO_DESCRIPTORS = -6
 
+/** The other end is closed. */
+export const END = -2
+/** The fork server runs what does not survive a fork. */
+export const REFUSED = -8
+
 const SYSTEM = -1000
 
 const faults: Record<number, () => Error> = {
-  [-2]: () => new EOFError(),
+  [END]: () => new EOFError(),
   [-4]: () => new OSError('got end of file during message'),
   [-5]: () => new OSError('bad message length'),
   [NO_DESCRIPTORS]: () => new ValueError('descriptors can be sent over Unix sockets only'),

@@ -7,6 +7,7 @@ import { UnpicklingError } from './errors.js'
 import { importModules } from './functions.js'
 import { type FrameParts, type LargeMessage, partsOf, wellFormed } from './large-message.js'
 import { native } from './native.js'
+import { checked, LARGE } from './native-status.js'
 
 /** An object message, ready to be sent in parts. */
 export interface ObjectMessage {
@@ -149,6 +150,10 @@ export const takeObject = (message: Received, trusted: boolean): unknown => {
 
 /** The object in a file in memory, which is closed. */
 export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<unknown> => {
+  const length = native.readSmallFile(fd)
+  if (length !== LARGE) {
+    return rebuildWithModules(arrivedSmall(checked(length, 'read'), () => sent))
+  }
   const [graph, descriptors, ...buffers] = native.mapFrameFile(fd)
   const parts = { graph: new Uint8Array(graph), buffers, descriptors }
   return rebuildWithModules(

@@ -93,6 +93,9 @@ export const become = (self: Process, startedBy: ParentProcess | null): void => 
   parent = startedBy
 }
 
+/** Who this process is, and who started it: what {@link become} was told. */
+export const whoAmI = (): [Process, ParentProcess | null] => [current, parent]
+
 /** Whether this process imports what it needs to go on, and may start no other. */
 export const isBootstrapping = (): boolean => bootstrapping || importing > 0
 

@@ -1,5 +1,5 @@
 /**
- * Where a spawned child begins. Compiling this package is a third of what loading it costs, so what V8
+ * Where a spawned child begins, and the fork server. Compiling this package is a third of what loading it costs, so what V8
  * has made of it in one child is handed to the next ones, in memory.
  * @module
  */
@@ -7,7 +7,8 @@ import { readFileSync, readSync } from 'node:fs'
 import { createRequire, Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Script } from 'node:vm'
-import type * as Bootstrap from './bootstrap.js'
+import type * as ForkServerMain from './forkserver-main.js'
+import type * as Spawned from './spawned.js'
 
 /** The child's descriptor with the compiled code: its length in 8 bytes, 0 while there is none; then it. */
 const CODE_CACHE = 6
@@ -54,7 +55,14 @@ const load = (): Script => {
 
 // A module that node was told to load before may have loaded this package already.
 const script = require.cache[filename] ? undefined : load()
-const { runChild } = require('./bootstrap.cjs') as typeof Bootstrap
 // Without a cache, or with one that another version of node made, this child makes one.
 const wanted = script !== undefined && script.cachedDataRejected !== false
-void runChild(wanted ? () => script.createCachedData() : undefined)
+const compiledCode = wanted ? () => script.createCachedData() : undefined
+const told = process.argv.at(-1)
+if (told === 'forkserver') {
+  const { runForkServer } = require('./forkserver-main.cjs') as typeof ForkServerMain
+  void runForkServer(compiledCode)
+} else {
+  const { runSpawned } = require('./spawned.cjs') as typeof Spawned
+  void runSpawned(Number(told), compiledCode)
+}

@@ -5,40 +5,19 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Child } from './children.js'
-import { encode } from './codec/index.js'
 import { ValueError } from './errors.js'
-import { PARENT_DESCRIPTOR } from './identity.js'
 import { native } from './native.js'
 import { checked, systemError } from './native-status.js'
-import { messageOf } from './objects.js'
-import { Process } from './process.js'
-import { authkeyOf, CHILD_FLAG, currentProcess, type State, stateOf } from './process-state.js'
+import {
+  currentDirectory,
+  encodedData,
+  getPreparationData,
+  partsOfObject,
+  withMemoryFiles,
+} from './preparation.js'
+import type { Process } from './process.js'
+import { CHILD_FLAG, stateOf } from './process-state.js'
 import { show } from './waiting.js'
-
-/** What a child has to know before it imports anything. */
-export interface Preparation {
-  readonly name: string
-  readonly authkey: Uint8Array
-  readonly daemon: boolean
-  readonly identity: readonly number[]
-  readonly parentPid: number
-  readonly parentName: string
-  readonly argv: readonly string[]
-  /** Where to go first; null when the child starts there. */
-  readonly directory: string | null
-  readonly startMethod: string | null
-}
-
-/** What a child runs. */
-export interface ProcessData {
-  /** The class, when it is the program's own. */
-  readonly type: (new () => Process) | null
-  readonly target: State['target']
-  readonly args: unknown[]
-  readonly kwargs: object
-  /** A subclass's own fields. */
-  readonly fields: Record<string, unknown>
-}
 
 /**
  * The child's descriptors: what it is, what it runs, whether its parent lives, what V8 has made of this
@@ -47,7 +26,7 @@ export interface ProcessData {
 export const descriptors = {
   preparation: 3,
   data: 4,
-  parent: PARENT_DESCRIPTOR,
+  parent: 5,
   codeCache: 6,
   first: 7,
 } as const
@@ -100,102 +79,55 @@ export const inheritedOptions = (execArgv: readonly string[]): string[] => {
   return kept
 }
 
-/** The command line of a child that is sent so many descriptors. */
-export const getCommandLine = (sent: number): string[] => [
+/** The command line of a child: the options of node, what stands in front of them, and what it is told. */
+export const getCommandLine = (told: string, options: readonly string[]): string[] => [
   getExecutable(),
-  ...inheritedOptions(process.execArgv),
+  ...options,
   fileURLToPath(new URL('./spawn-main.cjs', import.meta.url)),
   CHILD_FLAG,
-  String(sent),
+  told,
 ]
-
-/** The current directory; nothing when it was removed. */
-const currentDirectory = (): string | null => {
-  try {
-    return process.cwd()
-  } catch {
-    return null
-  }
-}
 
 const firstDirectory = currentDirectory()
 
 /** Relative paths in node's options, of a loader perhaps, were meant from where the program began. */
-const startingDirectory = (): string | undefined => {
+export const startingDirectory = (): string | undefined => {
   const now = currentDirectory()
   return firstDirectory === null || now === firstDirectory || !existsSync(firstDirectory)
     ? undefined
     : firstDirectory
 }
 
-/** What a child is told about itself. */
-export const getPreparationData = (
-  process_: Process,
-  startMethod: string | null,
-  startsIn: string | undefined,
-): Preparation => {
-  const state = stateOf(process_)
-  const { name, daemon, identity } = state
-  return {
-    name,
-    authkey: new Uint8Array(authkeyOf(state)),
-    daemon,
-    identity,
-    parentPid: process.pid,
-    parentName: stateOf(currentProcess()).name,
-    argv: process.argv,
-    directory: startsIn === undefined ? null : currentDirectory(),
-    startMethod,
-  }
-}
-
-const memoryFile = (parts: Uint8Array[]): number =>
-  checked(native.createMemoryFile(parts), 'memfd_create')
-
 /** Starts a process object by spawning. */
 export const spawn = (process_: Process, startMethod: string | null): Child => {
-  const state = stateOf(process_)
-  const { target, args, kwargs } = state
-  const type = isOwnClass(process_) ? (process_.constructor as ProcessData['type']) : null
-  const data: ProcessData = { type, target, args, kwargs, fields: { ...process_ } }
-  // The data is encoded first: it is what can fail, and then nothing is left behind.
-  const { parts, descriptors: sent } = messageOf(encode(data, ''), false)
-  const startsIn = startingDirectory()
-  const preparation = messageOf(encode(getPreparationData(process_, startMethod, startsIn)), false)
+  const { daemon } = stateOf(process_)
+  const { parts, descriptors: sent } = encodedData(process_)
+  const cwd = startingDirectory()
+  const preparation = partsOfObject(getPreparationData(process_, startMethod, cwd))
   const lifeline = checked(native.lifeline(), 'socketpair')
   const codeCache = checked(native.codeCache(), 'memfd_create')
-  const files: number[] = []
-  try {
-    files.push(memoryFile(preparation.parts))
-    files.push(memoryFile(parts))
-    const { pid, pidfd } = execute([...files, lifeline, codeCache, ...sent], state.daemon, startsIn)
-    return new Child(pid, pidfd, !state.daemon)
-  } finally {
-    for (const fd of files) native.closeDescriptor(fd)
-  }
-}
-
-/** A class of the program, not of this package. */
-const isOwnClass = (process_: Process): boolean =>
-  process_.constructor !== Process &&
-  Object.getPrototypeOf(process_.constructor) !== null &&
-  !packageClasses.has(process_.constructor)
-
-const packageClasses = new Set<Function>([Process])
-
-/** @internal A Process class of a context, which a child need not be told of. */
-export const addPackageClass = (type: Function): void => {
-  packageClasses.add(type)
+  return withMemoryFiles([preparation, parts], (files) => {
+    const argv = getCommandLine(String(sent.length), inheritedOptions(process.execArgv))
+    const inherit = [...files, lifeline, codeCache, ...sent]
+    const { pid, pidfd } = execute({ argv, inherit, daemon, cwd })
+    return new Child(pid, pidfd, !daemon)
+  })
 }
 
 const SIGTERM = 15
 
-const execute = (
-  inherit: number[],
-  daemon: boolean,
-  cwd: string | undefined,
-): { pid: number; pidfd: number } => {
-  const argv = getCommandLine(inherit.length - (descriptors.first - descriptors.preparation))
+/** Makes a process; what goes wrong until it runs its program is thrown. */
+export const execute = ({
+  argv,
+  inherit,
+  daemon,
+  cwd,
+}: {
+  argv: string[]
+  inherit: number[]
+  daemon: boolean
+  cwd: string | undefined
+}): { pid: number; pidfd: number } => {
   const env: string[] = []
   for (const [name, value] of Object.entries(process.env)) env.push(`${name}=${value}`)
   const { pid, pidfd, failure, syscall, errno } = native.spawnProcess({

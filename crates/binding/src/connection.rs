@@ -252,6 +252,24 @@ pub fn parse_frame(length: u32) -> Result<Vec<f64>> {
     Ok(numbers(&parse(bytes)?))
 }
 
+/// Reads a small file in memory into the receive scratch and closes it: its length, `LARGE` when it does
+/// not fit (it stays open then), or a status.
+#[napi]
+pub fn read_small_file(fd: i32) -> f64 {
+    // SAFETY: as in `connection_receive`.
+    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let mut read = || {
+        let file = descriptor::borrow(fd)?;
+        let length = mp_os::memory_file::read(file, scratch)?;
+        if length == scratch.len() {
+            return Ok(status::LARGE);
+        }
+        descriptor::close(fd)?;
+        Ok(length as f64)
+    };
+    status::of(read())
+}
+
 /// The parts of a frame held in a file in memory, which is closed:
 /// `[graph, number of descriptors, ...buffers]`, each a part of the file in place.
 #[napi(ts_return_type = "[ArrayBuffer, number, ...ArrayBuffer[]]")]

@@ -5,7 +5,9 @@
 
 mod connection;
 mod descriptor;
+mod event_loop;
 mod external;
+mod fork;
 mod identity;
 mod memory_file;
 mod process;

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_int};
 use std::os::fd::IntoRawFd;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mp_os::descriptor;
@@ -13,7 +13,7 @@ use napi_derive::napi;
 
 use crate::status;
 
-static WATCH: OnceLock<ParentWatch> = OnceLock::new();
+static WATCH: Mutex<Option<ParentWatch>> = Mutex::new(None);
 
 unsafe extern "C" {
     fn uv_tty_reset_mode() -> c_int;
@@ -116,16 +116,39 @@ pub fn raise_keyboard_interrupt_by_default(banner: String) -> f64 {
 pub fn end_with_parent(fd: i32, grace: u32) -> f64 {
     let watched = descriptor::adopt(fd)
         .and_then(|fd| watch_parent(fd, Duration::from_millis(grace.into())))
-        .map(|watch| drop(WATCH.set(watch)));
+        .map(|watch| *parent_watch() = Some(watch));
     status::of_unit(watched)
 }
 
 /// This process has begun to end by itself: a parent that ends now does not cut it short.
 #[napi]
 pub fn process_is_exiting() {
-    if let Some(watch) = WATCH.get() {
+    if let Some(watch) = parent_watch().as_ref() {
         watch.exiting();
     }
+}
+
+/// The watch over this process's parent, if there is one.
+fn parent_watch() -> std::sync::MutexGuard<'static, Option<ParentWatch>> {
+    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that nobody can foresee, not 0, for a generator that needs no secret.
+#[napi]
+pub fn random_seed() -> i32 {
+    let mut bytes = [0; 4];
+    // Without the kernel's (it is not to fail) the time is at least another one in each process.
+    if mp_os::random::fill(&mut bytes).is_err() {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        bytes = since.subsec_nanos().to_ne_bytes();
+    }
+    i32::from_ne_bytes(bytes) | 1
+}
+
+/// The kernel's number of this process.
+#[napi]
+pub fn process_id() -> u32 {
+    std::process::id()
 }
 
 /// The kernel's number of the calling thread.
@@ -153,6 +176,6 @@ fn c_strings(texts: Vec<String>) -> Result<Vec<CString>> {
     texts.into_iter().map(c_string).collect()
 }
 
-fn reason(error: std::io::Error) -> Error {
+pub(crate) fn reason(error: std::io::Error) -> Error {
     Error::from_reason(error.to_string())
 }

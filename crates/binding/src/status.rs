@@ -10,6 +10,7 @@
 //! | -5 | bad message length |
 //! | -6 | descriptors cannot travel this way |
 //! | -7 | no such handle |
+//! | -8 | the fork server cannot fork |
 //! | ≤ -1000 | the kernel's error number, minus 1000, negated |
 //!
 //! `src/native-status.ts` reads the same table.
@@ -32,6 +33,9 @@ pub const BAD_LENGTH: f64 = -5.0;
 pub const NO_DESCRIPTORS: f64 = -6.0;
 /// The handle was closed or never was.
 pub const NO_HANDLE: f64 = -7.0;
+
+/// The fork server runs what does not survive a fork.
+pub const REFUSED: f64 = -8.0;
 
 const SYSTEM: i32 = 1000;
 

@@ -9,5 +9,6 @@ pub mod mapping;
 pub mod memory_file;
 pub mod process;
 pub mod publication;
+pub mod random;
 pub mod readiness;
 pub mod socket;

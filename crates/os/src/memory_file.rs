@@ -29,6 +29,23 @@ pub fn create(parts: &[&[u8]]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
+/// Copies the beginning of such a file, as much as there is room for, and says how much that is.
+///
+/// # Errors
+/// What pread(2) says.
+pub fn read(file: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match rustix::io::pread(file, &mut into[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(filled)
+}
+
 /// The whole content of such a file, mapped: nothing is copied until it is changed, and changes are
 /// seen by nobody else.
 ///

@@ -10,6 +10,10 @@ pub mod signals;
 #[cfg(target_os = "linux")]
 mod exit;
 #[cfg(target_os = "linux")]
+pub mod fork;
+#[cfg(target_os = "linux")]
+pub mod fork_server;
+#[cfg(target_os = "linux")]
 pub mod interrupt;
 #[cfg(target_os = "linux")]
 mod pidfd;

@@ -1,0 +1,135 @@
+//! Duplicating this process, and having the fork server do it.
+
+use std::io;
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+use mp_os::descriptor;
+use mp_os::process::fork::{self, Fork};
+use mp_os::process::fork_server::{self, Served, StartError};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::{event_loop, identity, process, status};
+
+/// The two ends of a fork server's control socket, its clients' and its own; or `[status]`.
+#[napi]
+pub fn fork_server_control() -> Vec<f64> {
+    numbers(fork_server::control().map(|(clients, server)| vec![clients, server]))
+}
+
+/// Has the fork server make a child that is given these descriptors: `[pid, pidfd, channel]`; or
+/// `[status]`: `END` when there is no server, `REFUSED` when it cannot fork. Blocks until the server has
+/// answered.
+#[napi]
+pub fn start_forked(control: i32, descriptors: Vec<i32>) -> Vec<f64> {
+    let start = || {
+        let sent: Vec<BorrowedFd<'_>> =
+            (descriptors.iter().map(|fd| descriptor::borrow(*fd))).collect::<io::Result<_>>()?;
+        fork_server::start(descriptor::borrow(control)?, &sent)
+    };
+    match start() {
+        Ok(started) => vec![
+            started.child.pid.into(),
+            started.child.pidfd.into_raw_fd().into(),
+            started.channel.into_raw_fd().into(),
+        ],
+        Err(StartError::Gone) => vec![status::END],
+        Err(StartError::Refused) => vec![status::REFUSED],
+        Err(StartError::System(error)) => vec![status::system(&error)],
+    }
+}
+
+/// The exit code of a fork server's child, as `collectProcess` has it; null while it runs. Once it has
+/// ended, waits at most so many milliseconds for the server's word.
+#[napi]
+pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<i32>> {
+    let patience = Duration::from_millis(patience.into());
+    let collect = || {
+        let (pidfd, channel) = (descriptor::borrow(pidfd)?, descriptor::borrow(channel)?);
+        fork_server::collect(pidfd, channel, patience)
+    };
+    let status = collect().map_err(process::reason)?;
+    Ok(status.map(mp_os::process::ExitStatus::code))
+}
+
+/// Makes this process a fork server. Returns in each child it makes, with the child's channel; and in
+/// the server `END` when nobody is left who could ask, or a status.
+#[napi]
+pub fn serve_forks(env: Env, control: i32) -> Result<f64> {
+    let serve = || {
+        let control = descriptor::adopt(control)?;
+        fork::carry_memory_over()?;
+        // SAFETY: node was started with --single-threaded, so V8 has no other threads. libuv's are made
+        // anew by `event_loop::renew`; those of this addon do not exist yet in a fork server.
+        unsafe { fork_server::serve(control) }
+    };
+    match serve() {
+        Ok(Served::Child(channel)) => {
+            identity::renew();
+            event_loop::renew(&env)?;
+            Ok(channel.into_raw_fd().into())
+        }
+        Ok(Served::Over) => Ok(status::END),
+        Err(error) => Ok(status::system(&error)),
+    }
+}
+
+/// Answers everybody who asks that this process cannot fork, until nobody is left who could.
+#[napi]
+pub fn refuse_forks(control: i32) -> f64 {
+    status::of_unit(descriptor::adopt(control).and_then(fork_server::refuse))
+}
+
+/// Sends descriptors over a channel, as `startForked` does: 0 or a status.
+#[napi]
+pub fn give_descriptors(channel: i32, descriptors: Vec<i32>) -> f64 {
+    let give = || {
+        let given: Vec<BorrowedFd<'_>> =
+            (descriptors.iter().map(|fd| descriptor::borrow(*fd))).collect::<io::Result<_>>()?;
+        fork_server::give(descriptor::borrow(channel)?, &given)
+    };
+    status::of_unit(give())
+}
+
+/// In a fork server's child: the descriptors it was given, in order; or `[status]`.
+#[napi]
+pub fn receive_given_descriptors(channel: i32) -> Vec<f64> {
+    numbers(descriptor::borrow(channel).and_then(fork_server::receive_descriptors))
+}
+
+/// Duplicates this process: `[pid, pidfd]` in the parent, `[0]` in the child, or `[status]`.
+#[napi]
+pub fn fork_process(env: Env) -> Result<Vec<f64>> {
+    let fork = || {
+        fork::carry_memory_over()?;
+        // SAFETY: the facade offers this only where node was started with --single-threaded, and only on
+        // the first thread. libuv's threads are made anew by `event_loop::renew`; those of this addon
+        // belong to the parent alone, and are forgotten by `identity::renew`.
+        unsafe { fork::fork() }
+    };
+    match fork() {
+        Ok(Fork::Parent(child)) => Ok(vec![child.pid.into(), child.pidfd.into_raw_fd().into()]),
+        Ok(Fork::Child) => {
+            identity::renew();
+            event_loop::renew(&env)?;
+            Ok(vec![0.0])
+        }
+        Err(error) => Ok(vec![status::system(&error)]),
+    }
+}
+
+/// Ends this process at once, telling over the channel (less than zero: none) with which exit code.
+#[napi]
+pub fn leave(code: i32, channel: i32) {
+    fork_server::leave(descriptor::borrow(channel).ok(), code)
+}
+
+fn numbers(descriptors: io::Result<Vec<OwnedFd>>) -> Vec<f64> {
+    match descriptors {
+        Ok(descriptors) => (descriptors.into_iter())
+            .map(|fd| fd.into_raw_fd().into())
+            .collect(),
+        Err(error) => vec![status::system(&error)],
+    }
+}

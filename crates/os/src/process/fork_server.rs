@@ -1,0 +1,485 @@
+//! A process that does nothing but duplicate itself, and those that ask it to.
+//!
+//! Nothing here has a name: who holds the *control* socket may ask, and nobody else can. For each
+//! child there is a *channel*, a pair of sockets of its own, so that many processes and threads
+//! can ask at once without hearing each other's answers:
+//!
+//! ```text
+//! client → control          one byte, and the channel's far end beside it
+//! client → channel → child  how many descriptors are to come in all; as many beside these messages
+//! child → channel → client  STARTED, its number; its pidfd beside it
+//! child → channel → client  LEFT, its exit code: just before it leaves by itself
+//! server → channel → client ENDED, its exit code, once it has been collected
+//! server → channel → client FAILED, an error number; or REFUSED: there is no child
+//! ```
+//!
+//! All sockets keep messages apart (`SOCK_SEQPACKET`). That the child itself says that it has
+//! started leaves no doubt when the server dies: either there is such a message, or the channel's
+//! end, and then there is no child.
+
+use std::{
+    collections::HashMap,
+    ffi::c_int,
+    io::{self, IoSlice},
+    mem,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    ptr,
+    time::Duration,
+};
+
+use rustix::{
+    event::epoll,
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+};
+
+use super::{
+    Child, ExitStatus,
+    fork::{Fork, fork, own_pidfd},
+    is_running, try_wait,
+};
+use crate::{
+    readiness::{Deadline, Interest, wait_one},
+    socket::{self, MAX_DESCRIPTORS},
+};
+
+/// What a message on a channel says: a kind and a value, four bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Started(i32),
+    Left(i32),
+    Ended(i32),
+    Failed(i32),
+    Refused,
+}
+
+const WORD_BYTES: usize = 8;
+
+impl Word {
+    fn to_bytes(self) -> [u8; WORD_BYTES] {
+        let (kind, value) = match self {
+            Self::Started(pid) => (1, pid),
+            Self::Left(code) => (2, code),
+            Self::Ended(code) => (3, code),
+            Self::Failed(errno) => (4, errno),
+            Self::Refused => (5, 0),
+        };
+        let mut bytes = [0; WORD_BYTES];
+        let (front, back) = bytes.split_at_mut(WORD_BYTES / 2);
+        front.copy_from_slice(&i32::to_le_bytes(kind));
+        back.copy_from_slice(&value.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (kind, value) = bytes.split_first_chunk()?;
+        let value = i32::from_le_bytes(value.try_into().ok()?);
+        match i32::from_le_bytes(*kind) {
+            1 => Some(Self::Started(value)),
+            2 => Some(Self::Left(value)),
+            3 => Some(Self::Ended(value)),
+            4 => Some(Self::Failed(value)),
+            5 => Some(Self::Refused),
+            _ => None,
+        }
+    }
+
+    fn send(self, channel: BorrowedFd<'_>, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        socket::send(channel, &[IoSlice::new(&self.to_bytes())], descriptors).map(drop)
+    }
+}
+
+/// The two ends of a control socket: the clients' and the server's. No new program inherits them.
+///
+/// # Errors
+///
+/// `EMFILE` or `ENFILE` when there are no descriptors left.
+pub fn control() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// A child that a server has made.
+#[derive(Debug)]
+pub struct Started {
+    /// The process; it is the server's child, not this process's.
+    pub child: Child,
+    /// Where its exit code will come from, for [`collect`].
+    pub channel: OwnedFd,
+}
+
+/// Why a server made no child.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no server at the other end.
+    #[error("the fork server is gone")]
+    Gone,
+    /// The server runs something that does not survive a fork.
+    #[error("the fork server cannot fork")]
+    Refused,
+    /// What the kernel said, here or to the server.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Asks for a child and waits until it is there. `descriptors` are for the child, see
+/// [`receive_descriptors`]. Blocks as long as the server takes to answer.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub fn start(
+    control: BorrowedFd<'_>,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Started, StartError> {
+    let (channel, far_end) = self::control()?;
+    // What the child is to have lies there before it does.
+    give(channel.as_fd(), descriptors)?;
+    ask(control, far_end.as_fd())?;
+    drop(far_end);
+    loop {
+        wait_one(channel.as_fd(), Interest::Readable, Deadline::after(None))?;
+        let mut came = Vec::new();
+        match (receive(channel.as_fd(), &mut came)?, came.pop()) {
+            (Some(Word::Started(pid)), Some(pidfd)) => {
+                let child = Child { pid, pidfd };
+                return Ok(Started { child, channel });
+            }
+            (Some(Word::Started(_)), None) => {
+                // This process may not open any more descriptors.
+                return Err(io::Error::from_raw_os_error(libc::EMFILE).into());
+            }
+            (Some(Word::Failed(errno)), _) => {
+                return Err(io::Error::from_raw_os_error(errno).into());
+            }
+            (Some(Word::Refused), _) => return Err(StartError::Refused),
+            // The server has seen it end before the child could say that it began.
+            (Some(Word::Ended(_) | Word::Left(_)) | None, _) => return Err(StartError::Gone),
+        }
+    }
+}
+
+/// Sends what [`receive_descriptors`] receives at the other end of a channel. Never blocks.
+///
+/// # Errors
+///
+/// `EAGAIN` for more than the channel holds, `ETOOMANYREFS` for more than may be under way.
+pub fn give(channel: BorrowedFd<'_>, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let announced = u32::try_from(descriptors.len()).unwrap_or(u32::MAX);
+    for group in groups(descriptors) {
+        socket::send(channel, &[IoSlice::new(&announced.to_le_bytes())], group)?;
+    }
+    Ok(())
+}
+
+/// At least one group, so that there is a message even when there are no descriptors.
+fn groups<'a, 'b>(descriptors: &'a [BorrowedFd<'b>]) -> impl Iterator<Item = &'a [BorrowedFd<'b>]> {
+    let empty = descriptors.is_empty().then_some(&[][..]);
+    descriptors.chunks(MAX_DESCRIPTORS).chain(empty)
+}
+
+/// Asks, waiting while more have asked than the server has answered.
+fn ask(control: BorrowedFd<'_>, far_end: BorrowedFd<'_>) -> Result<(), StartError> {
+    loop {
+        match socket::send(control, &[IoSlice::new(&[1])], &[far_end]) {
+            Ok(_) => return Ok(()),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::AGAIN) => {
+                    wait_one(control, Interest::Writable, Deadline::after(None))?;
+                }
+                Some(Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED) => {
+                    return Err(StartError::Gone);
+                }
+                _ => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// The next message on a channel; nothing at its end.
+fn receive(channel: BorrowedFd<'_>, descriptors: &mut Vec<OwnedFd>) -> io::Result<Option<Word>> {
+    let mut bytes = [0; WORD_BYTES];
+    match socket::receive(channel, &mut bytes, descriptors) {
+        Ok(0) => Ok(None),
+        Ok(length) => Word::from_bytes(&bytes[..length])
+            .map(Some)
+            .ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The exit status of a child that a server made, if it has ended; see [`super::try_wait`].
+///
+/// What the child said itself, or what the server says, which is waited for at most so long. It is
+/// [`ExitStatus::Unknown`] when neither comes: the child was killed and the server is gone too.
+///
+/// # Errors
+///
+/// `EBADF` when a descriptor is closed.
+pub fn collect(
+    pidfd: BorrowedFd<'_>,
+    channel: BorrowedFd<'_>,
+    patience: Duration,
+) -> io::Result<Option<ExitStatus>> {
+    if is_running(pidfd)? {
+        return Ok(None);
+    }
+    let deadline = Deadline::after(Some(patience));
+    loop {
+        match receive(channel, &mut Vec::new()) {
+            Ok(Some(Word::Left(code) | Word::Ended(code))) if code >= 0 => {
+                return Ok(Some(ExitStatus::Exited(code)));
+            }
+            Ok(Some(Word::Left(code) | Word::Ended(code))) => {
+                return Ok(Some(ExitStatus::Signaled(-code)));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Some(ExitStatus::Unknown)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !wait_one(channel, Interest::Readable, deadline)? {
+                    return Ok(Some(ExitStatus::Unknown));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where a server's call to [`serve`] returns.
+#[derive(Debug)]
+pub enum Served {
+    /// In a new child, with its end of the channel.
+    Child(OwnedFd),
+    /// In the server, when nobody is left who could ask.
+    Over,
+}
+
+/// Makes a child for whoever asks, collects those that have ended, and says so. Blocks until
+/// nobody holds the other end of `control`; and returns in every child it makes.
+///
+/// # Errors
+///
+/// What the kernel says of waiting; what goes wrong for one child is told to who asked for it.
+///
+/// # Safety
+///
+/// That of [`fork`], each time it forks.
+pub unsafe fn serve(control: OwnedFd) -> io::Result<Served> {
+    // Ctrl-C is for the program and its children, each of which has its own answer to it.
+    let _deaf = Deaf::to(libc::SIGINT);
+    let mut server = Server::new(control)?;
+    let mut events = Vec::with_capacity(64);
+    loop {
+        match epoll::wait(
+            &server.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            None,
+        ) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in events.drain(..) {
+            match event.data.u64() {
+                CONTROL => {
+                    // SAFETY: as the caller has promised.
+                    if let Some(served) = unsafe { server.answer()? } {
+                        return Ok(served);
+                    }
+                }
+                key => server.reap(key),
+            }
+        }
+    }
+}
+
+/// Tells whoever asks that there will be no children; until nobody is left who could ask.
+///
+/// # Errors
+///
+/// What the kernel says of waiting.
+pub fn refuse(control: OwnedFd) -> io::Result<()> {
+    loop {
+        wait_one(control.as_fd(), Interest::Readable, Deadline::after(None))?;
+        match asked(control.as_fd())? {
+            Asked::For(channel) => {
+                // Who is gone need not be told.
+                let _ = Word::Refused.send(channel.as_fd(), &[]);
+            }
+            Asked::Nothing => {}
+            Asked::Over => return Ok(()),
+        }
+    }
+}
+
+/// Ignores a signal until it is dropped, which the child of a fork does too.
+struct Deaf {
+    signal: c_int,
+    former: libc::sigaction,
+}
+
+impl Deaf {
+    fn to(signal: c_int) -> Self {
+        // SAFETY: all zeros is a valid sigaction; the calls read and write these two only.
+        unsafe {
+            let mut former: libc::sigaction = mem::zeroed();
+            let mut ignore: libc::sigaction = mem::zeroed();
+            ignore.sa_sigaction = libc::SIG_IGN;
+            libc::sigaction(signal, &raw const ignore, &raw mut former);
+            Self { signal, former }
+        }
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        // SAFETY: puts back what was there before.
+        unsafe { libc::sigaction(self.signal, &raw const self.former, ptr::null_mut()) };
+    }
+}
+
+enum Asked {
+    For(OwnedFd),
+    Nothing,
+    Over,
+}
+
+fn asked(control: BorrowedFd<'_>) -> io::Result<Asked> {
+    let (mut byte, mut came) = ([0], Vec::new());
+    match socket::receive(control, &mut byte, &mut came) {
+        Ok(0) => Ok(Asked::Over),
+        Ok(_) => Ok(came.pop().map_or(Asked::Nothing, Asked::For)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Asked::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Asked::Over),
+        Err(error) => Err(error),
+    }
+}
+
+const CONTROL: u64 = u64::MAX;
+
+struct Server {
+    epoll: OwnedFd,
+    control: OwnedFd,
+    /// What has been made and not been collected, by pid.
+    children: HashMap<u64, Started>,
+}
+
+impl Server {
+    fn new(control: OwnedFd) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let data = epoll::EventData::new_u64(CONTROL);
+        epoll::add(&epoll, &control, data, epoll::EventFlags::IN)?;
+        let children = HashMap::new();
+        Ok(Self {
+            epoll,
+            control,
+            children,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// That of [`fork`].
+    unsafe fn answer(&mut self) -> io::Result<Option<Served>> {
+        let channel = match asked(self.control.as_fd())? {
+            Asked::For(channel) => channel,
+            Asked::Nothing => return Ok(None),
+            Asked::Over => return Ok(Some(Served::Over)),
+        };
+        // SAFETY: as the caller has promised.
+        match unsafe { fork() } {
+            Ok(Fork::Parent(child)) => self.watch(Started { child, channel }),
+            Ok(Fork::Child) => {
+                begin(channel.as_fd());
+                return Ok(Some(Served::Child(channel)));
+            }
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+                let _ = Word::Failed(errno).send(channel.as_fd(), &[]);
+            }
+        }
+        Ok(None)
+    }
+
+    fn watch(&mut self, started: Started) {
+        let key = u64::from(started.child.pid.cast_unsigned());
+        let data = epoll::EventData::new_u64(key);
+        // Without it (ENOMEM, or the limit of watches) the child runs, and its own word counts.
+        let _ = epoll::add(
+            &self.epoll,
+            &started.child.pidfd,
+            data,
+            epoll::EventFlags::IN,
+        );
+        self.children.insert(key, started);
+    }
+
+    fn reap(&mut self, key: u64) {
+        let Some(started) = self.children.get(&key) else {
+            return;
+        };
+        let status = match try_wait(started.child.pidfd.as_fd()) {
+            Ok(None) => return,
+            Ok(Some(status)) => status,
+            Err(_) => ExitStatus::Unknown,
+        };
+        let code = status.code();
+        if let Some(Started { channel, child }) = self.children.remove(&key) {
+            // It is closed below, which would do too.
+            let _ = epoll::delete(&self.epoll, &child.pidfd);
+            // Whoever asked for it may be gone.
+            let _ = Word::Ended(code).send(channel.as_fd(), &[]);
+        }
+    }
+}
+
+/// A child says that it is there. If it cannot, there is no use in it.
+fn begin(channel: BorrowedFd<'_>) {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let told = own_pidfd().and_then(|pidfd| Word::Started(pid).send(channel, &[pidfd.as_fd()]));
+    if let Err(error) = told {
+        let _ = Word::Failed(error.raw_os_error().unwrap_or(libc::EIO)).send(channel, &[]);
+        // SAFETY: _exit(2) touches no memory.
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// In a child: the descriptors that were sent with the request for it, in order. Blocks until all
+/// are there, which they were before the child was.
+///
+/// # Errors
+///
+/// `EMFILE` when not all could be taken in; `UnexpectedEof` when whoever asked is gone.
+pub fn receive_descriptors(channel: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
+    let mut came = Vec::new();
+    loop {
+        wait_one(channel, Interest::Readable, Deadline::after(None))?;
+        let mut announced = [0; 4];
+        if socket::receive(channel, &mut announced, &mut came)? != announced.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let announced = u32::from_le_bytes(announced) as usize;
+        if came.len() >= announced {
+            return Ok(came);
+        }
+        if came.len() % MAX_DESCRIPTORS != 0 {
+            // Those that are missing were dropped by the kernel.
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+    }
+}
+
+/// Ends this process with an exit code (its low byte), without running anything of the program's,
+/// having told so over the channel, if it has one.
+pub fn leave(channel: Option<BorrowedFd<'_>>, code: i32) -> ! {
+    if let Some(channel) = channel {
+        // Should nobody listen, nobody need know.
+        let _ = Word::Left(code & 0xff).send(channel, &[]);
+    }
+    // SAFETY: _exit(2) touches no memory.
+    unsafe { libc::_exit(code) }
+}

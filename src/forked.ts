@@ -1,0 +1,138 @@
+/**
+ * What makes a process of its own out of the copy that a fork leaves.
+ * @module
+ */
+import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { native } from './native.js'
+import { writeError } from './standard-error.js'
+
+const require = createRequire(import.meta.url)
+
+/** Where this process says how it ends; less than zero for nowhere. */
+let channel = -1
+
+/** Set while the way out is only walked for practice. */
+let practising = false
+
+/** `Math.random` until the fork, and after it. */
+const randomBeforeFork = Math.random
+let random = randomBeforeFork
+let randomAfterFork = randomBeforeFork
+
+/**
+ * Readies a process for being forked, before it imports any module of the program.
+ *
+ * @param idle - Called when the event loop has nothing to do, for as long as it returns true.
+ */
+export const prepareForForks = (idle: () => boolean): void => {
+  makeRandomExchangeable()
+  endWithoutThreads()
+  native.keepLoop((again) => {
+    if (idle()) return
+    if (again) process.exit()
+    else process.emit('beforeExit', Number(process.exitCode ?? 0))
+  })
+}
+
+/** What makes the copy another process than the one it was copied from. */
+export const becomeForked = (ownChannel: number, parentPid: number): void => {
+  channel = ownChannel
+  replace('pid', native.processId())
+  replace('ppid', parentPid)
+  seedRandom()
+  forgetRandomBytes()
+}
+
+/** It was only practice, and the process is what it was. */
+export const forgetFork = (): void => {
+  channel = -1
+  random = randomBeforeFork
+}
+
+const replace = (name: 'pid' | 'ppid', value: number): void => {
+  Object.defineProperty(process, name, {
+    value,
+    writable: false,
+    enumerable: true,
+    configurable: true,
+  })
+}
+
+/**
+ * V8 draws random numbers in advance, for each context, and all children would have the same. So what
+ * stands in for `Math.random` asks a context that nobody has asked before the fork.
+ */
+const makeRandomExchangeable = (): void => {
+  randomAfterFork = runInNewContext('Math.random') as () => number
+  Object.defineProperty(Math, 'random', {
+    value: { random: () => random() }.random,
+    writable: true,
+    configurable: true,
+  })
+}
+
+const seedRandom = (): void => {
+  setFlagsFromString(`--random-seed=${native.randomSeed()}`)
+  random = randomAfterFork
+}
+
+/** How many UUIDs, and how many times six bytes for `randomInt`, Node draws at once. */
+const UUIDS = 128
+const INTEGERS = 1024
+
+/** Node draws some of these in advance too. It asks OpenSSL for more, which notices a fork, after so many. */
+const forgetRandomBytes = (): void => {
+  if (!drawsInAdvance || 1) return
+  const { randomUUID, randomInt } = require('node:crypto') as typeof import('node:crypto')
+  for (let i = 0; i < UUIDS; i++) randomUUID()
+  for (let i = 0; i < INTEGERS; i++) randomInt(1)
+}
+
+let drawsInAdvance = false
+
+/** To be called when the program's modules have been imported: have they loaded what draws in advance? */
+export const noteRandomBytes = (): void => {
+  const loaded = (process as unknown as { moduleLoadList: string[] }).moduleLoadList
+  drawsInAdvance = loaded.includes('NativeModule internal/crypto/random')
+}
+
+/** Walks the way out, so that V8 has compiled it when a child goes there. */
+export const practiseEnd = (): void => {
+  practising = true
+  process.emit('beforeExit', 0)
+  process.exit()
+}
+
+type FatalException = (error: unknown, fromPromise: boolean) => boolean
+
+const leave = (code: unknown): void => {
+  if (practising) practising = false
+  else native.leave(Number(code ?? 0), channel)
+}
+
+/** Node's own way out waits for threads that are not there: see the engine's `event_loop.rs`. */
+const endWithoutThreads = (): void => {
+  const internals = process as unknown as {
+    reallyExit(code?: unknown): void
+    _fatalException: FatalException
+  }
+  internals.reallyExit = leave
+  const fatalException = internals._fatalException
+  internals._fatalException = (error, fromPromise) => {
+    try {
+      if (fatalException.call(process, error, fromPromise)) return true
+    } catch (thrown) {
+      writeError(`${inspect(thrown)}\n`)
+      leave(HANDLER_FAILED)
+    }
+    writeError(`${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`)
+    leave(process.exitCode ?? 1)
+    return false
+  }
+}
+
+/** Node's exit code for an error in a handler of uncaught errors. */
+const HANDLER_FAILED = 7

@@ -1,0 +1,140 @@
+/**
+ * The start method *forkserver*: a node that is loaded once, and forked for each process. Mirrors
+ * `multiprocessing.forkserver`.
+ * @module
+ */
+import { fileURLToPath } from 'node:url'
+import { debuglog } from 'node:util'
+import { Child } from './children.js'
+import { OSError } from './errors.js'
+import type { ForkServerSettings } from './forkserver-main.js'
+import { native } from './native.js'
+import { checked, END, errorOf, REFUSED } from './native-status.js'
+import {
+  encodedData,
+  getPreload,
+  getPreparationData,
+  partsOfObject,
+  setPreload,
+  withMemoryFiles,
+} from './preparation.js'
+import type { Process } from './process.js'
+import { stateOf } from './process-state.js'
+import { execute, getCommandLine, inheritedOptions, spawn, startingDirectory } from './spawn.js'
+
+const log = debuglog('multiprocessing')
+
+/** Whether this program has what no fork survives; its processes are spawned then. */
+let refused = false
+
+/** The server, where this process started it. */
+let server: Child | undefined
+
+/** Starts a process object by having the fork server fork, or by spawning where it cannot. */
+export const forkserver = (process_: Process, startMethod: string | null): Child =>
+  (refused ? undefined : fork(process_, startMethod)) ?? spawn(process_, startMethod)
+
+/** How often a server that is gone is started again for one process. */
+const ATTEMPTS = 3
+
+const fork = (process_: Process, startMethod: string | null): Child | undefined => {
+  const { daemon } = stateOf(process_)
+  const { parts, descriptors: sent } = encodedData(process_)
+  const preparation = partsOfObject(getPreparationData(process_, startMethod, ''))
+  const lifeline = checked(native.lifeline(), 'socketpair')
+  return withMemoryFiles([preparation, parts], (files) => {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const control = ensureRunning()
+      if (control === undefined) return undefined
+      const given = [...files, lifeline, control, ...sent]
+      const [pid, pidfd, channel] = native.startForked(control, given)
+      if (pid! > 0) return new Child(pid!, pidfd!, !daemon, channel!)
+      if (pid === REFUSED) return refuse('its loader hooks run on a thread of their own')
+      if (pid !== END) throw errorOf(pid!, 'fork')
+      native.setForkServer(NONE)
+    }
+    throw new OSError(
+      `the fork server ended ${ATTEMPTS} times before it could start a process (exit code ${server?.poll() ?? 'unknown'})`,
+    )
+  })
+}
+
+const NONE = -1
+
+const refuse = (why: string): undefined => {
+  log('processes are spawned, not forked: %s', why)
+  refused = true
+  native.setForkServer(NONE)
+  return undefined
+}
+
+/**
+ * Starts the fork server, if there is none that this process knows of; it is ready when it has answered.
+ * Returns the control socket; nothing where there cannot be a server.
+ */
+export const ensureRunning = (): number | undefined => {
+  const known = native.forkServer()
+  if (known !== null) return known
+  const options = inheritedOptions(process.execArgv).filter((option) => !DEBUGGER.test(option))
+  if ([...options, process.env.NODE_OPTIONS ?? ''].some((option) => LOADER.test(option))) {
+    return refuse('--loader runs loader hooks on a thread of their own')
+  }
+  launch(options)
+  return native.forkServer() ?? undefined
+}
+
+const DEBUGGER = /^--inspect/
+const LOADER = /(?:^|\s)--(?:experimental-)?loader\b/
+
+/**
+ * Without threads of its own, V8 survives a fork. It is not to tidy up in each child what the server left
+ * behind. And the program's code in large pages costs the children fewer page faults.
+ */
+const SERVER = ['--single-threaded', '--no-memory-reducer', '--use-largepages=silent']
+
+const launch = (options: string[]): void => {
+  const settings: ForkServerSettings = {
+    argv: process.argv,
+    execArgv: process.execArgv,
+    preload: getPreload() ?? ['__main__'],
+  }
+  const guard = fileURLToPath(new URL('./fork-guard.cjs', import.meta.url))
+  const lifeline = checked(native.lifeline(), 'socketpair')
+  const codeCache = checked(native.codeCache(), 'memfd_create')
+  const [clients, control] = native.forkServerControl()
+  checked(clients!, 'socketpair')
+  const argv = getCommandLine('forkserver', [...SERVER, '--require', guard, ...options])
+  try {
+    withMemoryFiles([partsOfObject(settings)], (files) => {
+      const inherit = [...files, control!, lifeline, codeCache]
+      const { pid, pidfd } = execute({ argv, inherit, daemon: false, cwd: startingDirectory() })
+      server = new Child(pid, pidfd, false)
+    })
+  } catch (error) {
+    native.closeDescriptor(clients!)
+    throw error
+  } finally {
+    native.closeDescriptor(control!)
+  }
+  native.setForkServer(clients!)
+}
+
+/**
+ * Names the modules that the fork server is to import before it forks, so that its children have them at
+ * once: the main module by default. Has no effect on a server that runs already. A module that cannot be
+ * imported is left out, and its error is that of the child that needs it.
+ *
+ * @param moduleNames - Paths, URLs or package names; `'__main__'` is the main module; null for the default.
+ * @throws TypeError for anything but an array of strings.
+ *
+ * Mirrors `multiprocessing.set_forkserver_preload`.
+ */
+export const setForkserverPreload = (moduleNames: readonly string[] | null): void => {
+  if (moduleNames !== null && !isStrings(moduleNames)) {
+    throw new TypeError('moduleNames must be an array of strings')
+  }
+  setPreload(moduleNames === null ? null : [...moduleNames])
+}
+
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')

@@ -1,0 +1,24 @@
+/**
+ * A child that was spawned.
+ * @module
+ */
+import { live } from './bootstrap.js'
+import { native } from './native.js'
+import { descriptors } from './spawn.js'
+
+/**
+ * Runs the process that this child was spawned for, which is given so many descriptors. `compiledCode`
+ * gives what V8 has made of this package, when no child has published that yet.
+ */
+export const runSpawned = async (sent: number, compiledCode?: () => Uint8Array): Promise<void> => {
+  const { preparation, data, parent, first } = descriptors
+  for (let fd = preparation; fd < first + sent; fd++) native.setCloseOnExec(fd)
+  if (compiledCode) setImmediate(publishCode, compiledCode)
+  await live({ preparation, data, parent, sent: Array.from({ length: sent }, (_, i) => first + i) })
+}
+
+/** Hands the compiled code to later children; by now the functions a child needs are compiled. */
+export const publishCode = (compiledCode: () => Uint8Array): void => {
+  // Without it they start a little slower.
+  native.publishMemoryFile(descriptors.codeCache, compiledCode())
+}
