@@ -36,9 +36,7 @@ const scripts: readonly (readonly [name: string, text: string, package_?: string
   ['main.js', moduleMain, ofTypeModule],
   ['main.js', commonJsMain, ofTypeCommonJs],
   ['main.js', commonJsMain],
-  ['main.js', moduleMain],
   ['main', commonJsMain],
-  ['main', moduleMain],
   ['main', commonJsMain, ofTypeCommonJs],
   ['main', moduleMain, ofTypeModule],
 ]
