@@ -55,6 +55,8 @@ if (isMainThread) {
   const [a, b] = mp.Pipe()
   const [c, d] = mp.Pipe()
   const [e, f] = mp.Pipe()
+  // An end that nothing refers to is closed when it is collected.
+  globalThis.kept = [b, d, f]
   e.recv()
   e.poll(null)
   connections.wait([e, f])
@@ -138,6 +140,7 @@ if (isMainThread) {
   process.exit(3)
 } else {
   const [a, b] = mp.Pipe()
+  globalThis.kept = [a, b]
   parentPort.postMessage('waiting')
   ${call}
 }
