@@ -3,16 +3,21 @@
  * @module
  */
 import { createRequire } from 'node:module'
-import { inspect } from 'node:util'
+import { debuglog, inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { native } from './native.js'
 import { writeError } from './standard-error.js'
 
 const require = createRequire(import.meta.url)
+const log = debuglog('multiprocessing')
 
 /** Where this process says how it ends; less than zero for nowhere. */
 let channel = -1
+
+/** Whether this is a child; what its modules do before that is not to end the process they share. */
+let forked = false
+let keepServer: () => void
 
 /** Set while the way out is only walked for practice. */
 let practising = false
@@ -26,8 +31,16 @@ let randomAfterFork = randomBeforeFork
  * Readies a process for being forked, before it imports any module of the program.
  *
  * @param idle - Called when the event loop has nothing to do, for as long as it returns true.
+ * @param stay - Called before an error is thrown that keeps a module from ending the process.
  */
-export const prepareForForks = (idle: () => boolean): void => {
+export const prepareForForks = ({
+  idle,
+  stay,
+}: {
+  idle: () => boolean
+  stay: () => void
+}): void => {
+  keepServer = stay
   makeRandomExchangeable()
   endWithoutThreads()
   native.keepLoop((again) => {
@@ -40,6 +53,7 @@ export const prepareForForks = (idle: () => boolean): void => {
 /** What makes the copy another process than the one it was copied from. */
 export const becomeForked = (ownChannel: number, parentPid: number): void => {
   channel = ownChannel
+  forked = true
   replace('pid', native.processId())
   replace('ppid', parentPid)
   seedRandom()
@@ -49,10 +63,13 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
 /** It was only practice, and the process is what it was. */
 export const forgetFork = (): void => {
   channel = -1
+  forked = false
   random = randomBeforeFork
 }
 
 const replace = (name: 'pid' | 'ppid', value: number): void => {
+  // Of some of its own properties V8 keeps the value it had, unless they are made anew.
+  delete (process as { pid?: number; ppid?: number })[name]
   Object.defineProperty(process, name, {
     value,
     writable: false,
@@ -109,8 +126,13 @@ export const practiseEnd = (): void => {
 type FatalException = (error: unknown, fromPromise: boolean) => boolean
 
 const leave = (code: unknown): void => {
-  if (practising) practising = false
-  else native.leave(Number(code ?? 0), channel)
+  if (forked && !practising) native.leave(Number(code ?? 0), channel)
+  if (practising) {
+    practising = false
+    return
+  }
+  keepServer()
+  throw new Error(`a module ended the process when it was imported, with exit code ${code}`)
 }
 
 /** Node's own way out waits for threads that are not there: see the engine's `event_loop.rs`. */
@@ -122,6 +144,10 @@ const endWithoutThreads = (): void => {
   internals.reallyExit = leave
   const fatalException = internals._fatalException
   internals._fatalException = (error, fromPromise) => {
+    if (!forked) {
+      log('an error that nobody caught in the fork server: %o', error)
+      return true
+    }
     try {
       if (fatalException.call(process, error, fromPromise)) return true
     } catch (thrown) {

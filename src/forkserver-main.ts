@@ -4,8 +4,15 @@
  */
 import { live, onUncaught } from './bootstrap.js'
 import { setStartMethod } from './context.js'
+import { adoptEnvironment } from './environment.js'
 import { resumeFromExit } from './exit.js'
-import { becomeForked, forgetFork, noteRandomBytes, practiseEnd, prepareForForks } from './forked.js'
+import {
+  becomeForked,
+  forgetFork,
+  noteRandomBytes,
+  practiseEnd,
+  prepareForForks,
+} from './forked.js'
 import { provideReference } from './functions.js'
 import { native } from './native.js'
 import { END } from './native-status.js'
@@ -28,8 +35,7 @@ export interface ForkServerSettings {
 const CONTROL = descriptors.data
 
 /** Whether loader hooks run on a thread of their own, which no fork has; `fork-guard.ts` notes it. */
-const unforkable = (): boolean =>
-  Symbol.for('node-multiprocessing.hooks-on-a-thread') in globalThis
+const unforkable = (): boolean => Symbol.for('node-multiprocessing.hooks-on-a-thread') in globalThis
 
 /** Whether this is still the server, and not one of its children. */
 let serving = true
@@ -43,11 +49,12 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   process.execArgv = [...settings.execArgv]
   // A module that waits for what never comes keeps nobody: the loop has nothing else to do then.
   let waiting = true
-  prepareForForks(() => {
+  const idle = (): boolean => {
     if (serving && waiting) soon()
     waiting = false
     return serving
-  })
+  }
+  prepareForForks({ idle, stay })
   await rehearse()
   if (compiledCode) publishCode(compiledCode)
   await preloadModules(settings.preload)
@@ -76,9 +83,10 @@ const run = async (channel: number): Promise<void> => {
   const [preparation, data, parent, control, ...sent] = native.receiveGivenDescriptors(channel)
   if (control === undefined) native.leave(1, channel)
   native.setForkServer(control!)
-  await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) =>
-    becomeForked(channel, told.parentPid),
-  )
+  await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) => {
+    becomeForked(channel, told.parentPid)
+    adoptEnvironment(told.environment)
+  })
 }
 
 /** How often the server goes through it: as often as V8 needs to see what it is worth compiling. */
@@ -116,7 +124,13 @@ const rehearse = async (): Promise<void> => {
 /** The end was only practised. */
 const resume = (): void => {
   process.off('uncaughtExceptionMonitor', onUncaught)
-  ;(process as unknown as { _exiting: boolean })._exiting = false
-  resumeFromExit()
+  stay()
   forgetFork()
+}
+
+/** A module that ends the process whenever it is imported is not to end the server. */
+const stay = (): void => {
+  ;(process as unknown as { _exiting: boolean })._exiting = false
+  process.exitCode = undefined
+  resumeFromExit()
 }

@@ -6,7 +6,9 @@
 import { fileURLToPath } from 'node:url'
 import { debuglog } from 'node:util'
 import { Child } from './children.js'
+import { changedEnvironment, environmentIsServed } from './environment.js'
 import { OSError } from './errors.js'
+import { Finalize } from './finalize.js'
 import type { ForkServerSettings } from './forkserver-main.js'
 import { native } from './native.js'
 import { checked, END, errorOf, REFUSED } from './native-status.js'
@@ -40,8 +42,10 @@ const ATTEMPTS = 3
 const fork = (process_: Process, startMethod: string | null): Child | undefined => {
   const { daemon } = stateOf(process_)
   const { parts, descriptors: sent } = encodedData(process_)
-  const preparation = partsOfObject(getPreparationData(process_, startMethod, ''))
+  const told = getPreparationData(process_, startMethod, '')
   const lifeline = checked(native.lifeline(), 'socketpair')
+  ensureRunning()
+  const preparation = partsOfObject({ ...told, environment: changedEnvironment() })
   return withMemoryFiles([preparation, parts], (files) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const control = ensureRunning()
@@ -92,6 +96,11 @@ const LOADER = /(?:^|\s)--(?:experimental-)?loader\b/
  */
 const SERVER = ['--single-threaded', '--no-memory-reducer', '--use-largepages=silent']
 
+/** After the processes have been ended, and after whatever else wants to come late. */
+const LAST = -1000
+
+let finalizer: Finalize | undefined
+
 const launch = (options: string[]): void => {
   const settings: ForkServerSettings = {
     argv: process.argv,
@@ -103,6 +112,7 @@ const launch = (options: string[]): void => {
   const codeCache = checked(native.codeCache(), 'memfd_create')
   const [clients, control] = native.forkServerControl()
   checked(clients!, 'socketpair')
+  finalizer ??= new Finalize(null, stopServer, { exitpriority: LAST })
   const argv = getCommandLine('forkserver', [...SERVER, '--require', guard, ...options])
   try {
     withMemoryFiles([partsOfObject(settings)], (files) => {
@@ -117,6 +127,16 @@ const launch = (options: string[]): void => {
     native.closeDescriptor(control!)
   }
   native.setForkServer(clients!)
+  environmentIsServed()
+}
+
+/** How long the end of the program waits for the server's, in milliseconds. */
+const GRACE = 500
+
+/** The program's processes have ended by now, so nobody else holds the other end of the control socket. */
+const stopServer = (): void => {
+  native.setForkServer(NONE)
+  server?.waitSync(GRACE)
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Preparation {
   readonly startMethod: string | null
   /** The modules that a fork server of the child's own is to import first; null for the usual. */
   readonly preload: readonly string[] | null
+  /** The environment, where it is not the one that the child is made with. */
+  readonly environment: Readonly<Record<string, string | undefined>> | null
 }
 
 /** What a child runs. */
@@ -74,6 +76,7 @@ export const getPreparationData = (
     directory: startsIn === undefined ? null : currentDirectory(),
     startMethod,
     preload,
+    environment: null,
   }
 }
 

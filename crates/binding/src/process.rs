@@ -1,6 +1,7 @@
 //! Processes: starting them, waiting for them, ending them, and being one.
 
 use std::ffi::{CString, c_int};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -143,6 +144,17 @@ pub fn random_seed() -> i32 {
         bytes = since.subsec_nanos().to_ne_bytes();
     }
     i32::from_ne_bytes(bytes) | 1
+}
+
+/// A number that tells two states of this process's environment apart.
+#[napi]
+pub fn environment_hash() -> f64 {
+    let mut hasher = DefaultHasher::new();
+    for entry in std::env::vars_os() {
+        entry.hash(&mut hasher);
+    }
+    // A double holds so many bits exactly.
+    (hasher.finish() >> 11) as f64
 }
 
 /// The kernel's number of this process.
