@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { debuglog, inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { Noted } from './fork-guard.js'
 import { native } from './native.js'
 import { writeError } from './standard-error.js'
 
@@ -57,7 +58,7 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
   replace('pid', native.processId())
   replace('ppid', parentPid)
   seedRandom()
-  forgetRandomBytes()
+  forgetDrawn()
 }
 
 /** It was only practice, and the process is what it was. */
@@ -100,21 +101,20 @@ const seedRandom = (): void => {
 const UUIDS = 128
 const INTEGERS = 1024
 
-/** Node draws some of these in advance too. It asks OpenSSL for more, which notices a fork, after so many. */
-const forgetRandomBytes = (): void => {
-  if (!drawsInAdvance || 1) return
+/** What Node has drawn in advance is used up; for more it asks OpenSSL, which notices a fork. */
+const forgetDrawn = (): void => {
+  const { uuids, integers } = noted()
+  if (!uuids && !integers) return
   const { randomUUID, randomInt } = require('node:crypto') as typeof import('node:crypto')
-  for (let i = 0; i < UUIDS; i++) randomUUID()
-  for (let i = 0; i < INTEGERS; i++) randomInt(1)
+  if (uuids) for (let i = 0; i < UUIDS; i++) randomUUID()
+  if (integers) for (let i = 0; i < INTEGERS; i++) randomInt(1)
 }
 
-let drawsInAdvance = false
+/** What `fork-guard.ts` has noted; nothing where it was not loaded. */
+export const noted = (): Noted =>
+  (globalThis as { [NOTED]?: Noted })[NOTED] ?? { uuids: true, integers: true }
 
-/** To be called when the program's modules have been imported: have they loaded what draws in advance? */
-export const noteRandomBytes = (): void => {
-  const loaded = (process as unknown as { moduleLoadList: string[] }).moduleLoadList
-  drawsInAdvance = loaded.includes('NativeModule internal/crypto/random')
-}
+const NOTED = Symbol.for('node-multiprocessing.noted')
 
 /** Walks the way out, so that V8 has compiled it when a child goes there. */
 export const practiseEnd = (): void => {

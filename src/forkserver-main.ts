@@ -9,7 +9,7 @@ import { resumeFromExit } from './exit.js'
 import {
   becomeForked,
   forgetFork,
-  noteRandomBytes,
+  noted,
   practiseEnd,
   prepareForForks,
 } from './forked.js'
@@ -34,9 +34,6 @@ export interface ForkServerSettings {
 /** The server's end of the control socket, where a spawned child has what it runs. */
 const CONTROL = descriptors.data
 
-/** Whether loader hooks run on a thread of their own, which no fork has; `fork-guard.ts` notes it. */
-const unforkable = (): boolean => Symbol.for('node-multiprocessing.hooks-on-a-thread') in globalThis
-
 /** Whether this is still the server, and not one of its children. */
 let serving = true
 
@@ -58,7 +55,6 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   await rehearse()
   if (compiledCode) publishCode(compiledCode)
   await preloadModules(settings.preload)
-  noteRandomBytes()
   if (waiting) soon()
   waiting = false
 }
@@ -69,7 +65,7 @@ const soon = (): void => {
 }
 
 const serve = (): void => {
-  if (unforkable()) {
+  if (noted().hooks) {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
