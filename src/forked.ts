@@ -20,6 +20,20 @@ let channel = -1
 let forked = false
 let keepServer: () => void
 
+/** Set while the stack is unwound that belongs to the parent. */
+let unwinding = false
+
+/** Leaves the stack of whoever called, which is another process's, for good; `then` goes on. */
+export const abandonStack = (then: () => void): never => {
+  unwinding = true
+  setImmediate(() => {
+    unwinding = false
+    then()
+  })
+  native.abandonStack()
+  throw new Error('unreachable')
+}
+
 /** Set while the way out is only walked for practice. */
 let practising = false
 
@@ -42,7 +56,6 @@ export const prepareForForks = ({
   stay: () => void
 }): void => {
   keepServer = stay
-  makeRandomExchangeable()
   endWithoutThreads()
   native.keepLoop((again) => {
     if (idle()) return
@@ -83,7 +96,7 @@ const replace = (name: 'pid' | 'ppid', value: number): void => {
  * V8 draws random numbers in advance, for each context, and all children would have the same. So what
  * stands in for `Math.random` asks a context that nobody has asked before the fork.
  */
-const makeRandomExchangeable = (): void => {
+export const makeRandomExchangeable = (): void => {
   randomAfterFork = runInNewContext('Math.random') as () => number
   Object.defineProperty(Math, 'random', {
     value: { random: () => random() }.random,
@@ -104,11 +117,14 @@ const INTEGERS = 1024
 /** What Node has drawn in advance is used up; for more it asks OpenSSL, which notices a fork. */
 const forgetDrawn = (): void => {
   const { uuids, integers } = noted()
-  if (!uuids && !integers) return
+  const { moduleLoadList } = process as unknown as { moduleLoadList: string[] }
+  if (!(uuids || integers) || !moduleLoadList.includes(DRAWS_IN_ADVANCE)) return
   const { randomUUID, randomInt } = require('node:crypto') as typeof import('node:crypto')
   if (uuids) for (let i = 0; i < UUIDS; i++) randomUUID()
   if (integers) for (let i = 0; i < INTEGERS; i++) randomInt(1)
 }
+
+const DRAWS_IN_ADVANCE = 'NativeModule internal/crypto/random'
 
 /** What `fork-guard.ts` has noted; nothing where it was not loaded. */
 export const noted = (): Noted =>
@@ -144,6 +160,8 @@ const endWithoutThreads = (): void => {
   internals.reallyExit = leave
   const fatalException = internals._fatalException
   internals._fatalException = (error, fromPromise) => {
+    // Node takes the end of the parent's stack for an error.
+    if (unwinding) return true
     if (!forked) {
       log('an error that nobody caught in the fork server: %o', error)
       return true

@@ -9,6 +9,7 @@ import { resumeFromExit } from './exit.js'
 import {
   becomeForked,
   forgetFork,
+  makeRandomExchangeable,
   noted,
   practiseEnd,
   prepareForForks,
@@ -51,6 +52,7 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
     waiting = false
     return serving
   }
+  makeRandomExchangeable()
   prepareForForks({ idle, stay })
   await rehearse()
   if (compiledCode) publishCode(compiledCode)

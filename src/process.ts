@@ -362,6 +362,12 @@ const reap = (): void => {
   }
 }
 
+/** They are the children of the process that this one is a copy of. */
+export const forgetChildren = (): void => {
+  for (const process_ of running) stateOf(process_).child?.close()
+  running.clear()
+}
+
 class MainProcess extends Process {}
 Object.defineProperty(MainProcess, 'name', { value: '_MainProcess' })
 
