@@ -10,6 +10,7 @@ mod identity;
 mod memory_file;
 mod process;
 mod slab;
+mod source;
 mod status;
 mod watcher;
 
