@@ -64,6 +64,7 @@ const pathInModule = (
   variables: Record<string, unknown>,
   origin: Origin,
 ): string[] | undefined => {
+  if (!couldBeExport(fn, variables, origin.script)) return undefined
   const entries = exportEntries(origin)
   for (const { name, localName } of entries) {
     if (name !== undefined && localName !== undefined && valueOf(variables, localName) === fn)
@@ -77,6 +78,30 @@ const pathInModule = (
     if (name !== undefined && member !== undefined) return [name, member]
   }
   return undefined
+}
+
+/** Most closures are not: this saves looking at the exports, which takes some 5 ms the first time. */
+const couldBeExport = (
+  fn: AnyFunction,
+  variables: Record<string, unknown>,
+  { source }: Script,
+): boolean =>
+  /\bexport\s+default\b/.test(source) ||
+  Object.keys(variables).some((name) => {
+    const value = valueOf(variables, name)
+    return value === fn || mayHold(value, fn)
+  })
+
+/** Whether a function is a member of something, as far as can be told without running code. */
+const mayHold = (holder: unknown, fn: AnyFunction): boolean => {
+  if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) return false
+  if (types.isProxy(holder)) return true
+  if (Array.isArray(holder)) return holder.includes(fn)
+  if (ArrayBuffer.isView(holder)) return false
+  return Object.getOwnPropertyNames(holder).some((name) => {
+    const descriptor = Object.getOwnPropertyDescriptor(holder, name)
+    return descriptor?.value === fn || descriptor?.get !== undefined
+  })
 }
 
 /** Whether a function is what a name stands for; variables that no function uses are not to be seen. */
@@ -134,7 +159,7 @@ const exportEntries = ({ script }: Origin): readonly ExportEntry[] => entriesOf(
 const entriesOf = (script: Script): readonly ExportEntry[] => {
   let entries = exportsOf.get(script)
   if (!entries) {
-    entries = lexed(script.source)[1]
+    entries = /\bexport\b/.test(script.source) ? lexed(script.source)[1] : []
     exportsOf.set(script, entries)
   }
   return entries
@@ -148,12 +173,13 @@ interface ImportEntry {
   importStart: number
 }
 
+type Lexer = { parse(source: string): [ImportEntry[], ExportEntry[]] }
+
 /** The imports and exports of a source. */
 const lexed = (source: string): [readonly ImportEntry[], readonly ExportEntry[]] => {
-  const lexer = require('es-module-lexer/js') as {
-    parse(source: string): [ImportEntry[], ExportEntry[]]
-  }
-  return lexer.parse(source)
+  // Its build without WebAssembly takes ten times as long to begin.
+  const build = 'WebAssembly' in globalThis ? 'es-module-lexer' : 'es-module-lexer/js'
+  return (require(build) as Lexer).parse(source)
 }
 
 /** Where in a source each `import()` begins. */
