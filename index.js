@@ -29,6 +29,7 @@ export const {
   allowConnectionPickling,
   cpuCount,
   currentProcess,
+  explainFunction,
   freezeSupport,
   getAllStartMethods,
   getContext,
