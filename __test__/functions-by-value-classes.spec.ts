@@ -378,3 +378,24 @@ test.serial(
     })
   },
 )
+
+test.serial('a subclass of Process that is no export', async (t) => {
+  const [ours, theirs] = mp.Pipe()
+  const greeting = 'hello'
+  class Greeter extends mp.Process {
+    constructor(readonly connection: typeof theirs) {
+      super({ name: 'greeter' })
+    }
+
+    override run(): void {
+      this.connection.sendSync([greeting, this.name, this instanceof Greeter])
+    }
+  }
+  const p = new Greeter(theirs)
+  p.start()
+  theirs.close()
+  t.deepEqual(await ours.recv(), ['hello', 'greeter', true])
+  await p.join()
+  t.is(p.exitcode, 0)
+  ours.close()
+})

@@ -1,10 +1,12 @@
 /** Functions that are no exports: they travel by value, with what they capture. */
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import * as os from 'node:os'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
 import { declared } from './fixtures/functions.js'
 import type { Use } from './fixtures/functions-echo.js'
+import { isCollected } from './helpers/garbage.js'
 import { type OtherSide, withOtherSide } from './helpers/other-side.js'
 
 /** Asserts that a function arrives and does there what it does here. */
@@ -195,6 +197,23 @@ test.serial('globals are those of the other side', (t) =>
   }),
 )
 
+test.serial('what every process has of its own is not copied', (t) =>
+  withOtherSide(async (other) => {
+    const [M, J, world, self] = [Math, JSON, globalThis, process]
+    await arrives(t, other, () => M.max(1, 2) + J.stringify([world.parseInt('3')]), '2[3]')
+    await arrives(t, other, () => self.pid === here, false)
+    const { hasOwnProperty } = Object.prototype
+    await arrives(t, other, () => hasOwnProperty.call({ a: 1 }, 'a'), true)
+    const own = createRequire(import.meta.url)
+    await arrives(
+      t,
+      other,
+      () => (own('./fixtures/functions.js') as { arrow(): string }).arrow(),
+      'arrow',
+    )
+  }),
+)
+
 test.serial('import.meta and import() are those of the module it was written in', (t) =>
   withOtherSide(async (other) => {
     await arrives(t, other, () => import.meta.url, import.meta.url)
@@ -302,6 +321,19 @@ test.serial('a function comes back by value too, and goes on from there', (t) =>
     await arrives(t, other, returned, 13)
   }),
 )
+
+test('what a variable held when a function was sent is not kept for it', async (t) => {
+  let held: object | null = { large: true }
+  const look = (): unknown => held
+  const [ours, theirs] = mp.Pipe()
+  ours.sendSync(look)
+  const reference = new WeakRef(held)
+  held = null
+  t.true(await isCollected(reference))
+  t.is(look(), null)
+  ours.close()
+  theirs.close()
+})
 
 test.serial('processes and pools run functions that are no exports', async (t) => {
   const [ours, theirs] = mp.Pipe()

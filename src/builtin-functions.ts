@@ -52,7 +52,11 @@ const everyGlobal = (): Map<unknown, Reference> => {
   for (const name of Object.getOwnPropertyNames(globalThis)) {
     const value = ownValue(globalThis, name)
     note(found, value, { module: 'global:', path: [name] })
-    if (value !== globalThis) noteAll(found, value, 'global:', [name])
+    if (value === globalThis) continue
+    noteAll(found, value, 'global:', [name])
+    if (typeof value === 'function') {
+      noteAll(found, ownValue(value, 'prototype'), 'global:', [name, 'prototype'])
+    }
   }
   return found
 }

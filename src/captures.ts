@@ -113,8 +113,38 @@ export const asModule = (value: unknown, name: string): unknown => {
   if (value instanceof Module) {
     throw refusal(name, 'the record of a module; capture what it exports instead')
   }
-  const reference = importedAs.get(value) ?? exportsOf(value)
+  const reference = globalAs(value) ?? importedAs.get(value) ?? exportsOf(value)
   return reference ? new ImportedValue(reference) : value
+}
+
+/** Objects that every process has of its own, and that are more than what they hold. */
+const NAMESPACES = [
+  'Atomics',
+  'Intl',
+  'JSON',
+  'Math',
+  'Reflect',
+  'Temporal',
+  'WebAssembly',
+  'console',
+  'crypto',
+  'navigator',
+  'performance',
+  'process',
+]
+
+let globalObjects: Map<unknown, ModuleReference> | undefined
+
+const globalAs = (value: object): ModuleReference | undefined => {
+  if (globalObjects === undefined) {
+    globalObjects = new Map([[globalThis, { module: 'global:', path: [] }]])
+    for (const name of NAMESPACES) {
+      // Reading some of the others loads what they stand for.
+      const object: unknown = Object.getOwnPropertyDescriptor(globalThis, name)?.value
+      if (object !== undefined) globalObjects.set(object, { module: 'global:', path: [name] })
+    }
+  }
+  return globalObjects.get(value)
 }
 
 interface ModuleReference {

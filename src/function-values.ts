@@ -41,8 +41,8 @@ interface Recipe {
   /** Its parts, when they are always the same. */
   readonly parts: FunctionParts | null
   readonly definition: Definition | null
-  /** The last values that it captured, by name. */
-  readonly variables: readonly CapturedVariable[]
+  /** What it captures, when that is always the same: else it would be kept alive here. */
+  readonly variables: readonly CapturedVariable[] | null
 }
 
 const recipes = new WeakMap<AnyFunction, Recipe>()
@@ -55,16 +55,24 @@ export const knownParts = (fn: AnyFunction, isClass: boolean): FunctionParts | u
   return recipe.definition === null || !hasExtras(fn, recipe.definition) ? recipe.parts : undefined
 }
 
+/** Collects what the function that is taken apart last captures; null while nobody asks. */
+let collected: readonly CapturedVariable[] | null = null
+
 /** The variables that a function by value captures; none for others. */
 export const variablesOf = (fn: AnyFunction, evenNew: boolean): readonly CapturedVariable[] => {
-  if (evenNew && !recipes.has(fn)) {
-    try {
-      functionTransport().refer(fn, false)
-    } catch {
-      // What is wrong with it is said when it is sent.
-    }
+  const known = recipes.get(fn)
+  if (known?.variables) return known.variables
+  if (known === undefined && !evenNew) return []
+  collected = []
+  try {
+    functionTransport().refer(fn, false)
+    return recipes.has(fn) ? collected : []
+  } catch {
+    // What is wrong with it is said when it is sent.
+    return []
+  } finally {
+    collected = null
   }
-  return recipes.get(fn)?.variables ?? []
 }
 
 const refuse = (fn: AnyFunction, why: string): PicklingError =>
@@ -118,6 +126,7 @@ const partsOfBound = (fn: AnyFunction, values: readonly unknown[]): FunctionPart
     ...args.map((value, i) => ({ name: `its argument ${i}`, value })),
   ]
   const parts = { definition, name, needed: [], captured: values }
+  if (collected !== null) collected = variables
   recipes.set(fn, { parts, definition: null, variables })
   return parts
 }
@@ -202,7 +211,11 @@ const remembered = (
   if (extras.inherits) fields.push('its parent')
   for (const [i, name] of fields.entries()) variables.push({ name, value: extras.values[i] })
   const isFixed = constant && extras.values.length === 0
-  recipes.set(fn, { parts: isFixed ? parts : null, definition, variables })
+  if (collected !== null) collected = variables
+  recipes.set(
+    fn,
+    isFixed ? { parts, definition, variables } : { parts: null, definition, variables: null },
+  )
   return parts
 }
 

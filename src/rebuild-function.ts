@@ -31,7 +31,10 @@ interface Known {
 }
 
 const known = new Map<string, Known>()
+/** How many are remembered, and how long their texts may be together, in characters. */
 const REMEMBERED = 1024
+const REMEMBERED_TEXT = 16 * 1024 * 1024
+let rememberedText = 0
 
 /** A function that was made here: what it is, and how to see its variables. */
 export interface Record_ {
@@ -53,8 +56,13 @@ export const rebuild = (text: string): Rebuilding => {
   let entry = known.get(text)
   if (entry === undefined) {
     entry = { definition: parseDefinition(text), factory: undefined }
-    if (known.size >= REMEMBERED) known.delete(known.keys().next().value!)
     known.set(text, entry)
+    rememberedText += text.length
+    for (const oldest of known.keys()) {
+      if (known.size <= REMEMBERED && rememberedText <= REMEMBERED_TEXT) break
+      known.delete(oldest)
+      rememberedText -= oldest.length
+    }
   }
   const { definition } = entry
   if (definition.form === 'bound') return new BoundRebuilding(definition)
@@ -112,8 +120,12 @@ const announced = new Set<string>()
 const announceSourceMap = (url: string, sourceMap: string): void => {
   if (announced.has(url) || /[\s'"]/.test(sourceMap) || /\s/.test(url)) return
   announced.add(url)
-  // biome-ignore lint/security/noGlobalEval: it evaluates to nothing.
-  globalThis.eval(`0\n//# sourceURL=${url}\n//# sourceMappingURL=${sourceMap}`)
+  try {
+    // biome-ignore lint/security/noGlobalEval: it evaluates to nothing.
+    globalThis.eval(`0\n//# sourceURL=${url}\n//# sourceMappingURL=${sourceMap}`)
+  } catch {
+    // The process forbids making code from strings; stacks show the compiled positions then.
+  }
 }
 
 class FunctionRebuilding implements Rebuilding {
