@@ -85,7 +85,7 @@ fn long_chains_are_read() {
 #[test]
 fn what_is_never_closed_is_an_error() {
     for open in [
-        "(", "[", "`${", "(a=", "async(", "@(", "f(", "new ", "{", "class{a=",
+        "(", "[", "`${", "async(", "@(", "f(", "new ", "{", "class{a=",
     ] {
         assert!(
             analyze(&open.repeat(DEPTH), Kind::Module, 0).is_err(),
