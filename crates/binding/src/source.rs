@@ -1,6 +1,6 @@
 //! What a function's source says about it, for functions that travel by value.
 
-use mp_source::{Analysis, Capture, Form, Kind, analyze, private_fields_of as private_fields};
+use mp_source::{Analysis, Form, Kind};
 use napi::{Error, Result};
 use napi_derive::napi;
 
@@ -39,14 +39,14 @@ pub struct FunctionAnalysis {
     /// Whether it has an `import()`.
     pub uses_dynamic_import: bool,
     /// The variables it uses that the source declares outside of it, in the order of their first use.
-    pub captures: Vec<FunctionCapture>,
+    pub captures: Vec<Capture>,
     /// The names it uses that the source declares nowhere, in the order of their first use.
     pub globals: Vec<String>,
 }
 
 /// A variable of a function's surroundings.
-#[napi(object, use_nullable = true, js_name = "Capture")]
-pub struct FunctionCapture {
+#[napi(object, use_nullable = true)]
+pub struct Capture {
     /// Its name.
     pub name: String,
     /// Whether nothing in the source assigns to it after its declaration.
@@ -71,16 +71,20 @@ pub fn analyze_function(
         "module" => Kind::Module,
         "script" => Kind::Script,
         "commonjs" => Kind::CommonJs,
-        other => return Err(Error::from_reason(format!("{other:?} is no kind of source"))),
+        other => {
+            return Err(Error::from_reason(format!(
+                "{other:?} is no kind of source"
+            )));
+        }
     };
-    let analysis = analyze(&source, kind, place).map_err(reason)?;
+    let analysis = mp_source::analyze(&source, kind, place).map_err(reason)?;
     Ok(analysis.map(FunctionAnalysis::from))
 }
 
 /// The private names, with `#`, that instances of a class have, from the class's own text.
 #[napi]
 pub fn private_fields_of(class_source: String) -> Result<Vec<String>> {
-    private_fields(&class_source).map_err(reason)
+    mp_source::private_fields_of(&class_source).map_err(reason)
 }
 
 fn reason(error: mp_source::SourceError) -> Error {
@@ -105,14 +109,14 @@ impl From<Analysis> for FunctionAnalysis {
             uses_direct_eval: analysis.uses_direct_eval,
             import_metas: analysis.import_metas,
             uses_dynamic_import: analysis.uses_dynamic_import,
-            captures: analysis.captures.into_iter().map(FunctionCapture::from).collect(),
+            captures: analysis.captures.into_iter().map(Capture::from).collect(),
             globals: analysis.globals,
         }
     }
 }
 
-impl From<Capture> for FunctionCapture {
-    fn from(capture: Capture) -> Self {
+impl From<mp_source::Capture> for Capture {
+    fn from(capture: mp_source::Capture) -> Self {
         Self {
             name: capture.name,
             constant: capture.constant,
