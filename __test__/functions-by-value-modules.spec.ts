@@ -289,6 +289,26 @@ const strips = Number(process.versions.node.split('.')[0]) >= 24
   saysTwice(t, outcome, [6, 15, String(failsAt)])
 })
 
+test('lines that end in every way', async (t) => {
+  const { folder } = write(t, '', { main: 'unused.mjs' })
+  const file = join(folder, 'lines.mjs')
+  const text = `${prologue}
+const separators = ['\u2028', '\u2029']
+const double = (x) => x * separators.length
+if (mp.isMainProcess) {
+  const pool = new mp.Pool(1)
+  console.log(JSON.stringify(pool.mapSync((x) => double(x), [1, 2])))
+  pool.terminate()
+  pool.joinSync()
+}
+`
+  for (const end of ['\n', '\r\n', '\r']) {
+    writeFileSync(file, text.replaceAll('\n', end))
+    const { stdout, stderr } = await runNode([file])
+    t.deepEqual(lines(stdout), ['[2,4]'], stderr)
+  }
+})
+
 test('in worker threads, both ways', async (t) => {
   const { stdout, stderr } = await program(
     t,

@@ -186,8 +186,10 @@ export const withOrigin = <T>(fn: Function, use: (origin: Origin | undefined) =>
 
 const offsetOf = (script: Script, { lineNumber, columnNumber }: Location): number => {
   const { source, startLine, startColumn } = script
-  let start = 0
-  for (let line = startLine; line < lineNumber; line++) start = source.indexOf('\n', start) + 1
+  // Whatever V8 counts as the end of a line.
+  const end = /\r\n|[\n\r\u2028\u2029]/g
+  for (let line = startLine; line < lineNumber; line++) end.exec(source)
+  const start = end.lastIndex
   return start + columnNumber - (lineNumber === startLine ? startColumn : 0)
 }
 
