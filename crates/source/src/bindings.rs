@@ -27,13 +27,15 @@ pub fn is_constant(program: &Program, scoping: &Scoping, symbol: SymbolId, place
     if flags.contains(SymbolFlags::Class) && is_in_own_class(&path, scoping, symbol, place) {
         return true;
     }
-    !scoping.symbol_is_mutated(symbol)
-        && scoping.symbol_redeclarations(symbol).is_empty()
-        && !scoping
-            .scope_flags(scoping.symbol_scope_id(symbol))
-            .contains_direct_eval()
-        && !(flags.contains(SymbolFlags::FunctionScopedVariable)
-            && is_assigned_by_itself(&path, declaration))
+    let visible_to_eval = scoping
+        .scope_flags(scoping.symbol_scope_id(symbol))
+        .contains_direct_eval();
+    if scoping.symbol_is_mutated(symbol) || visible_to_eval {
+        return false;
+    }
+    scoping.symbol_redeclarations(symbol).is_empty()
+        && (!flags.contains(SymbolFlags::FunctionScopedVariable)
+            || !is_assigned_by_itself(&path, declaration))
 }
 
 /// In a class its name is a variable of its own, which nothing assigns to.

@@ -4,7 +4,7 @@ use mp_source::{Kind, SourceError, analyze, private_fields_of};
 use proptest::prelude::*;
 
 /// How often each thing is nested: more than any stack takes by itself.
-const DEPTH: usize = 20_000;
+const DEPTH: usize = 6_000;
 
 fn nested(open: &str, within: &str, close: &str) -> String {
     format!("{}{within}{}", open.repeat(DEPTH), close.repeat(DEPTH))
