@@ -80,7 +80,7 @@ const serve = (): void => {
 const run = async (channel: number): Promise<void> => {
   const [preparation, data, parent, control, ...sent] = native.receiveGivenDescriptors(channel)
   if (control === undefined) native.leave(1, channel)
-  native.setForkServer(control!)
+  native.useForkServer(control!, -1)
   await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) => {
     becomeForked(channel, told.parentPid)
     adoptEnvironment(told.environment)
@@ -109,11 +109,11 @@ const rehearse = async (): Promise<void> => {
     )
     await run(theirs!)
     practiseEnd()
+    native.forgetForkServer(native.forkServer() ?? -1)
     native.closeDescriptor(ours!)
     native.closeDescriptor(theirs!)
     resume()
   }
-  native.setForkServer(-1)
   setStartMethod(null, { force: true })
   become(self, parent)
   setBootstrapping(true)

@@ -6,7 +6,7 @@
 import { isOwnExit } from './exit.js'
 import { clearFinalizers } from './finalize.js'
 import { clearTimers } from './pending-timers.js'
-import { forgetChildren } from './process.js'
+import { forgetChildren } from './running.js'
 import { stopWatchers } from './watcher.js'
 
 interface Handle {
