@@ -19,6 +19,7 @@ let channel = -1
 /** Whether this is a child; what its modules do before that is not to end the process they share. */
 let forked = false
 let keepServer: () => void
+let onIdle: (again: boolean) => void
 
 /** Set while the stack is unwound that belongs to the parent. */
 let unwinding = false
@@ -57,11 +58,12 @@ export const prepareForForks = ({
 }): void => {
   keepServer = stay
   endWithoutThreads()
-  native.keepLoop((again) => {
-    if (idle()) return
+  onIdle = (again) => {
+    if (idle() && !practising) return
     if (again) process.exit()
     else process.emit('beforeExit', Number(process.exitCode ?? 0))
-  })
+  }
+  native.keepLoop(onIdle)
 }
 
 /** What makes the copy another process than the one it was copied from. */
@@ -70,7 +72,7 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
   forked = true
   replace('pid', native.processId())
   replace('ppid', parentPid)
-  seedRandom()
+  random = seededRandom
   forgetDrawn()
 }
 
@@ -105,9 +107,11 @@ export const makeRandomExchangeable = (): void => {
   })
 }
 
-const seedRandom = (): void => {
+/** Most children ask for no random number, and are spared the seed. */
+const seededRandom = (): number => {
   setFlagsFromString(`--random-seed=${native.randomSeed()}`)
   random = randomAfterFork
+  return random()
 }
 
 /** How many UUIDs, and how many times six bytes for `randomInt`, Node draws at once. */
@@ -135,8 +139,8 @@ const NOTED = Symbol.for('node-multiprocessing.noted')
 /** Walks the way out, so that V8 has compiled it when a child goes there. */
 export const practiseEnd = (): void => {
   practising = true
-  process.emit('beforeExit', 0)
-  process.exit()
+  onIdle(false)
+  onIdle(true)
 }
 
 type FatalException = (error: unknown, fromPromise: boolean) => boolean

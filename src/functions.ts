@@ -73,5 +73,10 @@ const findIn = (root: unknown, { module, path }: Reference): unknown => {
 
 installFunctionTransport({ refer, resolve, rebuild, capturedBy: variablesOf, refuseInstances })
 
+/** @internal What is found there has to be found again the next time. */
+export const forgetFound = (reference: Reference): void => {
+  resolved.delete(keyOf(reference))
+}
+
 /** Says where a function of this package is found, which saves finding out. */
 export const provideReference = (fn: AnyFunction, reference: Reference): void => note(fn, reference)

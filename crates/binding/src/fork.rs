@@ -7,9 +7,11 @@ use std::time::Duration;
 use mp_os::descriptor;
 use mp_os::process::fork::{self, Fork};
 use mp_os::process::fork_server::{self, Served, StartError};
+use mp_os::readiness::{self, Interest};
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use crate::descriptor::deadline;
 use crate::{event_loop, identity, process, status};
 
 /// The two ends of a fork server's control socket, its clients' and its own; or `[status]`.
@@ -54,10 +56,11 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
     Ok(status.map(mp_os::process::ExitStatus::code))
 }
 
-/// Makes this process a fork server. Returns in each child it makes, with the child's channel; and in
-/// the server `END` when nobody is left who could ask, or a status.
+/// Makes this process a fork server. Returns `[channel]` in each child it makes, `[-1, job]` in one that
+/// has nothing to do yet (see `awaitRequest`), and in the server `[END]` when nobody is left who could ask,
+/// or `[status]`.
 #[napi]
-pub fn serve_forks(env: Env, control: i32) -> Result<f64> {
+pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     let serve = || {
         let control = descriptor::adopt(control)?;
         fork::carry_memory_over()?;
@@ -69,10 +72,35 @@ pub fn serve_forks(env: Env, control: i32) -> Result<f64> {
         Ok(Served::Child(channel)) => {
             identity::renew();
             event_loop::renew(&env)?;
-            Ok(channel.into_raw_fd().into())
+            Ok(vec![channel.into_raw_fd().into()])
         }
-        Ok(Served::Over) => Ok(status::END),
-        Err(error) => Ok(status::system(&error)),
+        Ok(Served::Spare(job)) => {
+            identity::renew();
+            event_loop::renew(&env)?;
+            Ok(vec![status::NOT_YET, job.into_raw_fd().into()])
+        }
+        Ok(Served::Over) => Ok(vec![status::END]),
+        Err(error) => Ok(vec![status::system(&error)]),
+    }
+}
+
+/// In a child that has nothing to do yet: whether it has now. Does not block.
+#[napi]
+pub fn has_request(job: i32) -> bool {
+    descriptor::borrow(job)
+        .and_then(|job| readiness::wait_one(job, Interest::Readable, deadline(0.0)))
+        .unwrap_or(true)
+}
+
+/// In a child that has nothing to do yet: blocks until it has, and returns its channel; `END` when nothing
+/// will come, or a status.
+#[napi]
+pub fn await_request(job: i32) -> f64 {
+    let wait = || fork_server::await_request(descriptor::adopt(job)?);
+    match wait() {
+        Ok(Some(channel)) => channel.into_raw_fd().into(),
+        Ok(None) => status::END,
+        Err(error) => status::system(&error),
     }
 }
 
