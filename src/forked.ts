@@ -165,10 +165,10 @@ const endWithoutThreads = (): void => {
   const fatalException = internals._fatalException
   internals._fatalException = (error, fromPromise) => {
     // Node takes the end of the parent's stack for an error.
-    if (unwinding) return true
+    if (unwinding) return swallow(fatalException, error, fromPromise)
     if (!forked) {
       log('an error that nobody caught in the fork server: %o', error)
-      return true
+      return swallow(fatalException, error, fromPromise)
     }
     try {
       if (fatalException.call(process, error, fromPromise)) return true
@@ -179,6 +179,22 @@ const endWithoutThreads = (): void => {
     writeError(`${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`)
     leave(process.exitCode ?? 1)
     return false
+  }
+}
+
+/** Node is to go on as if a listener had dealt with it; the program's own are not asked. */
+const swallow = (fatalException: FatalException, error: unknown, fromPromise: boolean): boolean => {
+  const names = ['uncaughtException', 'uncaughtExceptionMonitor'] as const
+  const kept = names.map((name) => [name, process.rawListeners(name)] as const)
+  for (const name of names) process.removeAllListeners(name)
+  process.on('uncaughtException', () => {})
+  try {
+    return fatalException.call(process, error, fromPromise)
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    for (const [name, listeners] of kept) {
+      for (const listener of listeners) process.on(name, listener as () => void)
+    }
   }
 }
 

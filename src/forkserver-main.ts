@@ -63,9 +63,28 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   waiting = false
 }
 
-/** What is in line for the event loop would otherwise be done in each child. */
+/** How long the server waits for what the modules have under way, in milliseconds. */
+const PATIENCE = 10_000
+
+/**
+ * What is in line for the event loop would otherwise be done in each child; and what is under way in the
+ * thread pool would never end there.
+ */
 const soon = (): void => {
-  setImmediate(() => setImmediate(serve))
+  const end = performance.now() + PATIENCE
+  const turn = (): void => {
+    if (native.activeRequests() === 0 || performance.now() > end) setImmediate(serve)
+    else setTimeout(turn, 1)
+  }
+  setImmediate(turn)
+}
+
+/** A process that a module has started is the server's child: others never hear of its end. */
+const leaveProcesses = (): void => {
+  const internals = process as unknown as { _getActiveHandles(): object[] }
+  for (const handle of internals._getActiveHandles()) {
+    if (handle.constructor.name === 'ChildProcess') (handle as { unref(): void }).unref()
+  }
 }
 
 const serve = (): void => {
@@ -73,6 +92,7 @@ const serve = (): void => {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
+  leaveProcesses()
   const [channel, job] = native.serveForks(CONTROL)
   if (job === undefined && channel! < 0) native.leave(channel === END ? 0 : 1, -1)
   serving = false
@@ -88,8 +108,8 @@ const standBy = async (job: number): Promise<void> => {
 }
 
 const run = async (channel: number): Promise<void> => {
-  const [preparation, data, parent, control, ...sent] = native.receiveGivenDescriptors(channel)
-  if (control === undefined) native.leave(1, channel)
+  const [control, preparation, data, parent, ...sent] = native.receiveGivenDescriptors(channel)
+  if (parent === undefined) native.leave(1, channel)
   native.useForkServer(control!, -1)
   await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) => {
     becomeForked(channel, told.parentPid)
@@ -117,12 +137,12 @@ const rehearse = async (times: number): Promise<void> => {
     const actor = new Process({ name: `rehearsal-${i}`, ...ROLE })
     withMemoryFiles(
       [partsOfObject(getPreparationData(actor, 'forkserver', '')), encodedData(actor).parts],
-      (files) => native.giveDescriptors(ours!, [...files, descriptors.parent, ours!]),
+      (files) => native.giveDescriptors(ours!, [ours!, ...files, descriptors.parent]),
     )
     forgetFound(AT)
     await run(theirs!)
     practiseEnd()
-    native.forgetForkServer(native.forkServer() ?? -1)
+    native.stopForkServer(0)
     native.closeDescriptor(ours!)
     native.closeDescriptor(theirs!)
     resume()

@@ -20,16 +20,18 @@ pub fn fork_server_control() -> Vec<f64> {
     numbers(fork_server::control().map(|(clients, server)| vec![clients, server]))
 }
 
-/// Has the fork server make a child that is given these descriptors: `[pid, pidfd, channel]`; or
+/// Has the fork server of that number make a child that is given its control socket and these descriptors:
+/// `[pid, pidfd, channel]`; or
 /// `[status]`: `END` when there is no server, `REFUSED` when it cannot fork. Blocks until the server has
 /// answered.
 #[napi]
-pub fn start_forked(control: i32, descriptors: Vec<i32>) -> Vec<f64> {
+pub fn start_forked(server: u32, descriptors: Vec<i32>) -> Vec<f64> {
     let start = || {
-        let sent: Vec<BorrowedFd<'_>> =
-            (descriptors.iter().map(|fd| descriptor::borrow(*fd))).collect::<io::Result<_>>()?;
-        let control = identity::control_of(control).ok_or(StartError::Gone)?;
-        fork_server::start(control.as_fd(), &sent)
+        let control = identity::control_of(server).ok_or(StartError::Gone)?;
+        let given: Vec<BorrowedFd<'_>> = std::iter::once(Ok(control.as_fd()))
+            .chain(descriptors.iter().map(|fd| descriptor::borrow(*fd)))
+            .collect::<io::Result<_>>()?;
+        fork_server::start(control.as_fd(), &given)
     };
     match start() {
         Ok(started) => vec![
