@@ -223,7 +223,15 @@ fn ask(control: BorrowedFd<'_>, far_end: BorrowedFd<'_>) -> Result<(), StartErro
 /// The next message on a channel; nothing at its end.
 fn receive(channel: BorrowedFd<'_>, descriptors: &mut Vec<OwnedFd>) -> io::Result<Option<Word>> {
     let mut bytes = [0; WORD_BYTES];
-    match socket::receive(channel, &mut bytes, descriptors) {
+    let received = match socket::receive(channel, &mut bytes, descriptors) {
+        // It was closed over there with something unread. That is told first and once; what was
+        // sent before is still to be had.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            socket::receive(channel, &mut bytes, descriptors)
+        }
+        received => received,
+    };
+    match received {
         Ok(0) => Ok(None),
         Ok(length) => Word::from_bytes(&bytes[..length])
             .map(Some)
