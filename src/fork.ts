@@ -13,15 +13,16 @@ import { checked } from './native-status.js'
 import type { Process } from './process.js'
 import { currentProcess, stateOf } from './process-state.js'
 
-/** The option without which V8 has threads that a copy would miss. */
-const SINGLE_THREADED = /^--single[-_]threaded$/
+/** The options without which V8 has threads that a copy would miss; see `forkserver.ts`. */
+const NEEDED = [/^--single[-_]threaded$/, /^--v8-pool-size=1$/]
 
 /** Whether this process can be forked. */
 export const canFork = (): boolean =>
-  process.platform === 'linux' && process.execArgv.some((option) => SINGLE_THREADED.test(option))
+  process.platform === 'linux' &&
+  NEEDED.every((needed) => process.execArgv.some((option) => needed.test(option)))
 
 /** What to do to have it. */
-export const HOW_TO_FORK = 'start the program with node --single-threaded'
+export const HOW_TO_FORK = 'start the program with node --single-threaded --v8-pool-size=1'
 
 /** The parent collects its children itself, and need not be told how they end. */
 const NO_CHANNEL = -1

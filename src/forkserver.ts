@@ -88,15 +88,23 @@ const DEBUGGER = /^--inspect/
 const LOADER = /(?:^|\s)--(?:experimental-)?loader\b/
 
 /**
- * Without threads of its own, V8 survives a fork. It is not to tidy up in each child what the server left
+ * Without threads of its own, V8 survives a fork. One thread remains that it tells of work to share: of
+ * several, some may be waking up when the fork is made, and the C library then waits for them in the copy,
+ * for ever. V8 is not to tidy up in each child what the server left
  * behind. And the program's code in large pages costs the children fewer page faults.
  */
-const SERVER = ['--single-threaded', '--no-memory-reducer', '--use-largepages=silent']
+const SERVER = [
+  '--single-threaded',
+  '--v8-pool-size=1',
+  '--no-memory-reducer',
+  '--use-largepages=silent',
+]
 
 /** After the processes have been ended, and after whatever else wants to come late. */
 const LAST = -1000
 
-let finalizer: Finalize | undefined
+/** Whether the program's end stops the server. */
+let stopping = false
 
 const launch = (options: string[]): number => {
   const settings: ForkServerSettings = {
@@ -110,7 +118,10 @@ const launch = (options: string[]): number => {
   const [clients, control] = native.forkServerControl()
   checked(clients!, 'socketpair')
   // A thread's end is not the program's.
-  if (native.isMainThread()) finalizer ??= new Finalize(null, stopServer, { exitpriority: LAST })
+  if (native.isMainThread() && !stopping) {
+    stopping = true
+    new Finalize(null, stopServer, { exitpriority: LAST })
+  }
   const argv = getCommandLine('forkserver', [...SERVER, '--require', guard, ...options])
   try {
     const { pidfd } = withMemoryFiles([partsOfObject(settings)], (files) =>

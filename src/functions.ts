@@ -7,7 +7,14 @@ import { type FunctionParts, installFunctionTransport, type Reference } from './
 import { UnpicklingError } from './errors.js'
 import { exportSeenBy } from './exports.js'
 import { knownParts, partsOrReference, variablesOf } from './function-values.js'
-import { importedAs, importedExport, importedModule, loadNow, specialOf, witnesses } from './module-imports.js'
+import {
+  importedAs,
+  importedExport,
+  importedModule,
+  loadNow,
+  specialOf,
+  witnesses,
+} from './module-imports.js'
 import { refuseInstances } from './private-fields.js'
 import { rebuild } from './rebuild-function.js'
 

@@ -155,7 +155,14 @@ unsafe extern "C" fn on_prepare(_handle: *mut c_void) {
     if call {
         // SAFETY: called by this environment's loop, on its thread.
         unsafe { call_back(keeper) };
-        // Should it not have ended the process, the loop goes round again.
+        // What it began may be over before the loop comes here again, and counts all the same.
+        if keeper.alive() {
+            KEEPER.with_borrow_mut(|keeper| {
+                if let Some(keeper) = keeper {
+                    keeper.called = false;
+                }
+            });
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
 pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     let serve = || {
         let control = descriptor::adopt(control)?;
-        fork::carry_memory_over()?;
+        fork::prepare()?;
         // SAFETY: node was started with --single-threaded, so V8 has no other threads. libuv's are made
         // anew by `event_loop::renew`; those of this addon do not exist yet in a fork server.
         unsafe { fork_server::serve(control) }
@@ -133,7 +133,7 @@ pub fn receive_given_descriptors(channel: i32) -> Vec<f64> {
 #[napi]
 pub fn fork_process(env: Env) -> Result<Vec<f64>> {
     let fork = || {
-        fork::carry_memory_over()?;
+        fork::prepare()?;
         // SAFETY: the facade offers this only where node was started with --single-threaded, and only on
         // the first thread. libuv's threads are made anew by `event_loop::renew`; those of this addon
         // belong to the parent alone, and are forgotten by `identity::renew`.

@@ -5,11 +5,11 @@
 //! goes on. So only a process that runs all of its program on one thread can be duplicated, and
 //! what its other threads did for it has to be begun anew, or be done without, in the child.
 
-use std::{fs, io, os::fd::OwnedFd, ptr};
+use std::{fs, io, os::fd::OwnedFd, ptr, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
-use super::Child;
+use super::{Child, threads};
 
 /// Which of the two processes this is.
 #[derive(Debug)]
@@ -64,6 +64,22 @@ fn private_anonymous(line: &str) -> Option<(usize, usize)> {
     let (start, end) = range.split_once('-')?;
     let address = |text| usize::from_str_radix(text, 16).ok();
     Some((address(start)?, address(end)?))
+}
+
+/// How long other threads have to come to rest.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Readies this process for being duplicated: [`carry_memory_over`], once its other threads have
+/// nothing to do.
+///
+/// # Errors
+///
+/// `WouldBlock` when they always have, and those of [`carry_memory_over`].
+pub fn prepare() -> io::Result<()> {
+    if !threads::others_sleep(PATIENCE)? {
+        return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+    }
+    carry_memory_over()
 }
 
 /// Duplicates this process. Standard input of the child is `/dev/null`; it has all other
