@@ -1,6 +1,8 @@
 // The public entry: the parts of the one CommonJS file that the facade is compiled to, by name.
 const { createRequire } = process.getBuiltinModule('node:module')
 
+const loaded = createRequire(import.meta.url)('./dist/index.cjs')
+
 export const {
   AssertionError,
   AuthenticationError,
@@ -29,13 +31,19 @@ export const {
   allowConnectionPickling,
   cpuCount,
   currentProcess,
+  explainFunction,
   freezeSupport,
   getAllStartMethods,
   getContext,
   getStartMethod,
-  isMainProcess,
   parentProcess,
   setExecutable,
   setForkserverPreload,
   setStartMethod,
-} = createRequire(import.meta.url)('./dist/index.cjs')
+} = loaded
+
+// In a copy of the main process, made by a fork, it changes.
+export let { isMainProcess } = loaded
+loaded.onBecomingChild(() => {
+  isMainProcess = false
+})

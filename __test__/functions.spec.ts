@@ -8,7 +8,6 @@ import { pathToFileURL } from 'node:url'
 import util from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
-import type { Connection } from 'node-multiprocessing/connection'
 import * as functions from './fixtures/functions.js'
 import { 'a strange name' as strangelyNamed } from './fixtures/functions.js'
 import * as awaiting from './fixtures/functions-awaiting.js'
@@ -16,51 +15,15 @@ import * as byDefault from './fixtures/functions-default.js'
 import UnnamedClass from './fixtures/functions-default-class.js'
 import valueByDefault from './fixtures/functions-default-name.js'
 import * as different from './fixtures/functions-different.js'
-import { echo, type Reply, type Use } from './fixtures/functions-echo.js'
+import type { Use } from './fixtures/functions-echo.js'
 import { unreachable } from './fixtures/functions-failing.js'
 import * as reexported from './fixtures/functions-reexported.js'
-import { packageUrl, program, runNode, write } from './fixtures/process-programs.js'
+import { program, write } from './fixtures/process-programs.js'
 import { isCollected } from './helpers/garbage.js'
+import { type OtherSide, withOtherSide } from './helpers/other-side.js'
 import { temporaryFolder } from './helpers/temporary-folder.js'
 
 const require = createRequire(import.meta.url)
-
-/** Another process, which uses the functions it gets and sends them back. */
-class OtherSide {
-  readonly #connection: Connection
-  readonly #process: mp.Process
-
-  constructor(form: 'recv' | 'recvSync' = 'recv') {
-    const [ours, theirs] = mp.Pipe()
-    this.#connection = ours
-    this.#process = new mp.Process({ target: echo, args: [theirs, form], daemon: true })
-    this.#process.start()
-    theirs.close()
-  }
-
-  /** Sends a function and what is to be done with it; gives what came of it. */
-  async ask(fn: unknown, use: Use = 'call', ...args: unknown[]): Promise<Reply> {
-    await this.#connection.send({ fn, use, args })
-    return this.#connection.recv<Reply>()
-  }
-
-  async end(): Promise<void> {
-    this.#connection.close()
-    await this.#process.join()
-  }
-}
-
-const withOtherSide = async (
-  work: (other: OtherSide) => Promise<void>,
-  form: 'recv' | 'recvSync' = 'recv',
-): Promise<void> => {
-  const other = new OtherSide(form)
-  try {
-    await work(other)
-  } finally {
-    await other.end()
-  }
-}
 
 /** Asserts that a function arrives, does there what it is for, and is the same when it comes back. */
 const travels = async (
@@ -99,8 +62,24 @@ const refused = (t: ExecutionContext, fn: unknown, reason: RegExp): void => {
   }
 }
 
-const notExported = (kind: string, name: string, file: string): RegExp =>
-  new RegExp(`${kind} ${name} is not exported from file:///\\S*/${file}; export it`)
+/** Asserts that a function arrives by value: it does the same, and is another one when it comes back. */
+const travelsByValue = async (
+  t: ExecutionContext,
+  other: OtherSide,
+  fn: unknown,
+  expected: unknown,
+  use: Use = 'call',
+): Promise<void> => {
+  const reply = await other.ask(fn, use)
+  if ('error' in reply) {
+    t.fail(`${String(fn)}: ${reply.error.name}: ${reply.error.message}`)
+    return
+  }
+  t.deepEqual(reply.result, expected, String(fn))
+  t.is(typeof reply.fn, 'function')
+  // A class stays the class it is.
+  if (use === 'call') t.not(reply.fn, fn, String(fn))
+}
 
 test.serial('exports in every form', (t) =>
   withOtherSide(async (other) => {
@@ -150,36 +129,30 @@ test.serial('what another module exports again', (t) =>
   }),
 )
 
-test('what is not exported is refused, with what to do about it', (t) => {
-  const { unexportedOnes } = functions
-  refused(t, unexportedOnes.unexported(), notExported('function', 'unexported', 'functions.js'))
-  refused(t, unexportedOnes.class(), notExported('class', 'Unexported', 'functions.js'))
-  refused(t, unexportedOnes.entry(), notExported('function', 'entry', 'functions.js'))
-  refused(t, unexportedOnes.nested(), notExported('function', 'nested', 'functions.js'))
-  refused(t, unexportedOnes.anonymous(), notExported('function', '\\(anonymous\\)', 'functions.js'))
-  refused(t, functions.table.nested.deep, notExported('function', 'deep', 'functions.js'))
-  refused(t, functions.table.fresh, /function (?:\(anonymous\)|fresh) is not exported from/)
-  refused(t, functions.Base.prototype.member, notExported('function', 'member', 'functions.js'))
-  const local = (): number => 1
-  refused(t, local, notExported('function', 'local', 'functions\\.spec\\.js'))
-})
+test.serial('what is not exported travels by value', (t) =>
+  withOtherSide(async (other) => {
+    const { unexportedOnes } = functions
+    await travelsByValue(t, other, unexportedOnes.unexported(), 'unexported')
+    await travelsByValue(t, other, unexportedOnes.class(), {}, 'construct')
+    await travelsByValue(t, other, unexportedOnes.entry(), 'hidden entry')
+    await travelsByValue(t, other, unexportedOnes.nested(), 'nested')
+    await travelsByValue(t, other, unexportedOnes.anonymous(), 'anonymous')
+    await travelsByValue(t, other, functions.table.nested.deep, 'deep')
+    await travelsByValue(t, other, functions.table.fresh, 'fresh')
+    await travelsByValue(t, other, functions.Base.prototype.member, 'member')
+  }),
+)
 
-test('a function that is called default is not taken for the default export', (t) => {
-  refused(t, byDefault.impostor(), notExported('function', 'default', 'functions-default.js'))
-})
+test.serial('a function that is called default is not taken for the default export', (t) =>
+  withOtherSide((other) => travelsByValue(t, other, byDefault.impostor(), 'an impostor')),
+)
 
-test('nor is one that is written exactly as that one is', (t) => {
-  refused(t, byDefault.writtenAlike(), notExported('function', 'default', 'functions-default.js'))
-})
+test.serial('nor is one that is written exactly as that one is', (t) =>
+  withOtherSide((other) => travelsByValue(t, other, byDefault.writtenAlike(), 'the default')),
+)
 
-test('bound functions, proxies, and functions of no module are refused', (t) => {
-  const native = /is native or bound, and no function of the runtime/
-  refused(t, functions.arrow.bind(null), native)
-  refused(t, new Proxy(functions.arrow, {}), native)
-  const homeless = /was not loaded from a module, so another process cannot import it/
-  refused(t, new Function('return 1'), homeless)
-  // biome-ignore lint/security/noGlobalEval: functions that it makes are what is tested.
-  refused(t, globalThis.eval('(() => 1)'), homeless)
+test('proxies, and functions that are internal to node, are refused', (t) => {
+  refused(t, new Proxy(functions.arrow, {}), /is native, and no function of the runtime/)
   refused(t, util.promisify(fs.readFile), /function readFile is internal to node/)
 })
 
@@ -201,13 +174,24 @@ test.serial('functions and classes of the runtime', (t) =>
   }),
 )
 
-test('a function that was refused is not held', async (t) => {
-  const reference = (() => {
-    const closure = (): number => 1
-    refused(t, closure, /is not exported/)
+test('a function that was refused, or sent by value, is not held', async (t) => {
+  const refusedOne = (() => {
+    const promise = Promise.resolve()
+    const closure = (): unknown => promise
+    refused(t, closure, /captures promise: a Promise cannot be sent/)
     return new WeakRef(closure)
   })()
-  t.true(await isCollected(reference))
+  const sentOne = (() => {
+    const held = { value: 1 }
+    const closure = (): unknown => held
+    const [ours, theirs] = mp.Pipe()
+    ours.sendSync(closure)
+    ours.close()
+    theirs.close()
+    return new WeakRef(closure)
+  })()
+  t.true(await isCollected(refusedOne))
+  t.true(await isCollected(sentOne))
 })
 
 const commonJs: Readonly<Record<string, string>> = {
@@ -284,11 +268,13 @@ for (const form of ['recv', 'recvSync'] as const) {
   )
 }
 
-test('what a CommonJS module does not export is refused', (t) => {
-  const named = commonJsModule(t, 'named.cjs')
-  refused(t, named.make(), notExported('function', '\\(anonymous\\)', 'named.cjs'))
-  refused(t, named.unexported(), notExported('function', 'unexported', 'named.cjs'))
-})
+test.serial('what a CommonJS module does not export travels by value', (t) =>
+  withOtherSide(async (other) => {
+    const named = commonJsModule(t, 'named.cjs')
+    await travelsByValue(t, other, named.make(), 'made')
+    await travelsByValue(t, other, named.unexported(), undefined)
+  }),
+)
 
 test.serial('an ES module that exports a name for require() too', async (t) => {
   const file = join(temporaryFolder(t), 'both.mjs')
@@ -412,40 +398,6 @@ test('a function is the same reference each time, and one object however often i
 })
 
 const lines = (stdout: string): string[] => stdout.split('\n').filter(Boolean)
-
-for (const [name, argv, source] of [
-  [
-    'node -e',
-    ['-e'],
-    `const mp = require(${JSON.stringify(new URL(packageUrl()).pathname)})
-     function declared() {}
-     exports.exported = () => 1`,
-  ],
-  [
-    'node --input-type=module',
-    ['--input-type=module', '-e'],
-    `import * as mp from ${JSON.stringify(packageUrl())}
-     function declared() {}
-     export const exported = () => 1`,
-  ],
-] as const) {
-  test(`functions of a program given to ${name} are refused`, async (t) => {
-    const main = `${source}
-      for (const fn of [${argv.length > 1 ? 'exported' : 'exports.exported'}, declared]) {
-        try {
-          new mp.Process({ target: fn }).start()
-        } catch (error) {
-          console.log(error.name, error.message)
-        }
-      }`
-    const { stdout, stderr } = await runNode([...argv, main])
-    const said = lines(stdout)
-    t.is(said.length, 2, stderr)
-    for (const line of said) {
-      t.regex(line, /^PicklingError .*\btarget: function .* was not loaded from a module/)
-    }
-  })
-}
 
 const ownClasses = `
 export class Mistake extends RangeError {

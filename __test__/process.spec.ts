@@ -389,17 +389,18 @@ export class Mine extends mp.Process {
   constructor(value) { super({ name: 'mine' }); this.value = value }
   run() { process.exit(this.value.number + (this instanceof Mine ? 1 : 0)) }
 }
-class Hidden extends mp.Process { run() {} }
+const held = new WeakMap()
+class Hidden extends mp.Process { run() { return held } }
 if (mp.isMainProcess) {
   const child = new Mine({ number: 5 })
   child.start()
   await child.join()
   console.log(child.exitcode, child.name)
-  for (const wrong of [new Mine({ fn: () => 1 }), new Hidden()]) {
+  for (const wrong of [new Mine({ cache: held }), new Hidden()]) {
     try {
       wrong.start()
     } catch (error) {
-      console.log(error.name, /value\\.fn|Hidden/.test(error.message))
+      console.log(error.name, /value\\.cache|Hidden captures held/.test(error.message))
     }
   }
 }

@@ -4,16 +4,30 @@ import { createRequire } from 'node:module'
 import { entries } from './entries.mjs'
 
 /** What only children load. */
-const internal = new Set(['fork-guard', 'forkserver-main', 'import-module', 'spawn-main', 'spawned'])
+const internal = new Set([
+  'fork-guard',
+  'forkserver-main',
+  'import-module',
+  'spawn-main',
+  'spawned',
+])
+
+/** What is not simply passed on: in a copy of the main process, `isMainProcess` changes. */
+const special = new Set(['default', 'isMainProcess', 'onBecomingChild'])
+const mainProcess = [
+  'export let isMainProcess = loaded.isMainProcess',
+  'loaded.onBecomingChild(() => { isMainProcess = false })',
+]
 
 const require = createRequire(import.meta.url)
 
 for (const entry of entries.filter((name) => !internal.has(name))) {
-  const names = Object.keys(require(`../dist/${entry}.cjs`)).filter((name) => name !== 'default')
+  const names = Object.keys(require(`../dist/${entry}.cjs`)).filter((name) => !special.has(name))
   const lines = [
     "const { createRequire } = process.getBuiltinModule('node:module')",
     `const loaded = createRequire(import.meta.url)('./${entry}.cjs')`,
     ...names.map((name) => `export const ${name} = loaded.${name}`),
+    ...('onBecomingChild' in require(`../dist/${entry}.cjs`) ? mainProcess : []),
   ]
   writeFileSync(new URL(`../dist/${entry}.js`, import.meta.url), `${lines.join('\n')}\n`)
 }

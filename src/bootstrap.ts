@@ -7,7 +7,7 @@ import { runAfterForkers } from './after-fork.js'
 import { AuthenticationString } from './authentication-string.js'
 import { setStartMethod } from './context.js'
 import { SystemExit } from './errors.js'
-import { parentOf, setIdentity } from './identity.js'
+import { type Identity, parentOf, setIdentity } from './identity.js'
 import { native } from './native.js'
 import { takeObjectFromFile } from './objects.js'
 import { type Preparation, type ProcessData, setPreload } from './preparation.js'
@@ -43,6 +43,20 @@ export const live = async (
   try {
     const data = (await takeObjectFromFile(given.data, given.sent)) as ProcessData
     adopt(self, preparation, data)
+  } catch (error) {
+    end(error)
+  }
+  await run(self)
+}
+
+/** Goes on as the copy that was made for a process object. */
+export const liveAsCopy = (self: Process, identity: Identity): void => {
+  introduce(self, identity, self.daemon)
+  void run(self)
+}
+
+const run = async (self: Process): Promise<void> => {
+  try {
     setBootstrapping(false)
     runAfterForkers()
     await self.run()
@@ -55,14 +69,21 @@ export const live = async (
 const prepare = (preparation: Preparation, self: Process, parent: number): void => {
   const { name, argv, daemon, directory, parentName, parentPid, startMethod, preload } = preparation
   const identity = { name, parentName, parentPid, parent }
-  setIdentity(identity)
   process.argv = [process.argv[0]!, ...argv.slice(1)]
   if (directory !== null && directory !== process.cwd()) process.chdir(directory)
   state(self, preparation)
-  become(self, parentOf(identity))
+  introduce(self, identity, daemon)
   if (startMethod !== null) setStartMethod(startMethod, { force: true })
   setPreload(preload)
+}
+
+/** Says who this process is, and what becomes of it when it is interrupted, fails, or is left alone. */
+const introduce = (self: Process, identity: Identity, daemon: boolean): void => {
+  const { name, parent } = identity
+  setIdentity(identity)
+  become(self, parentOf(identity))
   native.raiseKeyboardInterruptByDefault(`${banner(name)}KeyboardInterrupt\n`)
+  process.off('uncaughtExceptionMonitor', onUncaught)
   process.on('uncaughtExceptionMonitor', onUncaught)
   if (daemon) {
     const fd = native.duplicateDescriptor(parent)

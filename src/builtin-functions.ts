@@ -10,10 +10,23 @@ const require = createRequire(import.meta.url)
 /** Importing these warns, or has effects; those listed with their prefix are new, and often experiments. */
 const NOT_LOOKED_INTO = /^_|^node:|^(?:punycode|sys|wasi|inspector|trace_events)(?:\/|$)/
 
+let globals: Map<unknown, Reference> | undefined
 let known: Map<unknown, Reference> | undefined
 
-/** Where a function of the runtime is found. The first call imports what Node has, some 50 ms. */
-export const runtimeReference = (fn: unknown): Reference | undefined => {
+/**
+ * Where a function of the runtime is found. The first call for one that is no global imports what Node
+ * has, some 50 ms.
+ */
+export const runtimeReference = (fn: unknown): Reference | undefined =>
+  globalReference(fn) ?? moduleReference(fn)
+
+/** Where a function of the language or another global is found. */
+const globalReference = (fn: unknown): Reference | undefined => {
+  globals ??= everyGlobal()
+  return globals.get(fn)
+}
+
+const moduleReference = (fn: unknown): Reference | undefined => {
   known ??= everyFunction()
   return known.get(fn)
 }
@@ -31,10 +44,19 @@ const everyFunction = (): Map<unknown, Reference> => {
     note(found, exports, { module, path: ['default'] })
     noteAll(found, exports, module, ['default'])
   }
+  return found
+}
+
+const everyGlobal = (): Map<unknown, Reference> => {
+  const found = new Map<unknown, Reference>()
   for (const name of Object.getOwnPropertyNames(globalThis)) {
     const value = ownValue(globalThis, name)
     note(found, value, { module: 'global:', path: [name] })
-    if (value !== globalThis) noteAll(found, value, 'global:', [name])
+    if (value === globalThis) continue
+    noteAll(found, value, 'global:', [name])
+    if (typeof value === 'function') {
+      noteAll(found, ownValue(value, 'prototype'), 'global:', [name, 'prototype'])
+    }
   }
   return found
 }

@@ -7,6 +7,7 @@ import type { Child } from './children.js'
 import { Pipe } from './connection.js'
 import * as errors from './errors.js'
 import { RuntimeError, ValueError } from './errors.js'
+import { canFork, fork, HOW_TO_FORK } from './fork.js'
 import { forkserver, setForkserverPreload } from './forkserver.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'
@@ -16,18 +17,31 @@ import { setDefaultStart, startMethod } from './start.js'
 import { show } from './waiting.js'
 
 /** How processes can be started on this platform. */
-export type StartMethod = 'forkserver' | 'spawn'
+export type StartMethod = 'forkserver' | 'fork' | 'spawn'
 
 const starters: Record<StartMethod, (process: Process, fixed: string | null) => Child> = {
   forkserver,
+  fork,
   spawn,
 }
 
 /** The platform's methods, the default first. */
 const methods: readonly StartMethod[] =
-  process.platform === 'linux' ? ['forkserver', 'spawn'] : ['spawn']
+  process.platform === 'linux'
+    ? ['forkserver', ...(canFork() ? (['fork'] as const) : []), 'spawn']
+    : ['spawn']
 
-const isMethod = (name: unknown): name is StartMethod => methods.includes(name as StartMethod)
+/** The method of a name, or what is wrong with it. */
+const methodNamed = (name: unknown): StartMethod => {
+  if (methods.includes(name as StartMethod)) return name as StartMethod
+  if (name === 'fork' && process.platform === 'linux') {
+    throw new ValueError(`fork start method not available: ${HOW_TO_FORK}`)
+  }
+  if (Object.hasOwn(starters, String(name))) {
+    throw new ValueError(`${name} start method not available on ${process.platform}`)
+  }
+  throw new ValueError(`cannot find context for ${show(name)}`)
+}
 
 let actual: StartMethod | null = null
 
@@ -118,6 +132,21 @@ export class ForkServerContext extends BaseContext {
   }
 }
 
+/** A process that is a copy of this one, whatever the program's default is. */
+export class ForkProcess<Args extends unknown[] = any[]> extends Process<Args> {
+  /** @internal */
+  static readonly [startMethod] = (process: Process): Child => starters.fork(process, actual)
+}
+
+/** The context of the method *fork*. */
+export class ForkContext extends BaseContext {
+  readonly Process: typeof ForkProcess = ForkProcess
+
+  getStartMethod(): StartMethod {
+    return 'fork'
+  }
+}
+
 /** The context of whatever method the program has chosen. */
 export class DefaultContext extends BaseContext {
   readonly Process: typeof Process = Process
@@ -140,6 +169,7 @@ export class DefaultContext extends BaseContext {
 
 const contextTypes: Record<StartMethod, new () => BaseContext> = {
   forkserver: ForkServerContext,
+  fork: ForkContext,
   spawn: SpawnContext,
 }
 
@@ -149,14 +179,13 @@ const contexts = {} as Record<StartMethod, BaseContext>
  * A context: an object with the package's names, whose processes are started by one method. Libraries
  * use one, so as to leave the program's choice alone.
  *
- * @param method - 'spawn'; nothing or null for the program's method, which is fixed by this.
+ * @param method - 'forkserver', 'fork' or 'spawn'; nothing or null for the program's method, which is fixed by this.
  * @throws ValueError for a method that this platform does not have.
  *
  * Mirrors `multiprocessing.get_context`.
  */
 export const getContext = (method?: string | null): BaseContext => {
-  const name = method ?? getStartMethod()
-  if (!isMethod(name)) throw new ValueError(`cannot find context for ${show(name)}`)
+  const name = methodNamed(method ?? getStartMethod())
   contexts[name] ??= new contextTypes[name]()
   return contexts[name]
 }
@@ -180,8 +209,7 @@ export const setStartMethod = (
     actual = null
     return
   }
-  if (!isMethod(method)) throw new ValueError(`cannot find context for ${show(method)}`)
-  actual = method
+  actual = methodNamed(method)
 }
 
 /**
@@ -221,3 +249,4 @@ export { setForkserverPreload } from './forkserver.js'
 setDefaultStart((process) => starters[getStartMethod()](process, actual))
 addPackageClass(SpawnProcess)
 addPackageClass(ForkServerProcess)
+addPackageClass(ForkProcess)

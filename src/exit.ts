@@ -23,7 +23,7 @@ export const atExitEndChildren = (end: () => void): void => {
   endChildren = end
 }
 
-process.on('exit', () => {
+const onExit = (): void => {
   if (exiting) return
   exiting = true
   // A thread's end is not the process's.
@@ -31,4 +31,9 @@ process.on('exit', () => {
   runFinalizers(0)
   endChildren()
   runFinalizers(Number.NEGATIVE_INFINITY)
-})
+}
+
+/** Whether this listener for the end is the package's. */
+export const isOwnExit = (listener: unknown): boolean => listener === onExit
+
+process.on('exit', onExit)

@@ -109,3 +109,6 @@ export const runFinalizers = (minimum: number): void => {
     }
   }
 }
+
+/** Forgets all that were not run: they were for another process. */
+export const clearFinalizers = (): void => registry.clear()

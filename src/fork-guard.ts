@@ -1,24 +1,45 @@
 /**
- * What a process that is to be forked must not do: start threads that its program would wait for. A fork
- * server loads this before anything else, so it is a file of its own.
+ * Notes what a process does that its copies would suffer from, and refuses what they could not live with.
+ * A fork server loads this before anything else, so it is a file of its own.
  * @module
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 
 const require = createRequire(import.meta.url)
 
-/** Set once loader hooks run on a thread of their own; `forkserver-main.ts` reads it. */
-const mark = globalThis as { [HOOKS]?: boolean }
-const HOOKS = Symbol.for('node-multiprocessing.hooks-on-a-thread')
-
-const module = require('node:module') as { register?: (...args: unknown[]) => unknown }
-const { register } = module
-if (register) {
-  module.register = (...args) => {
-    mark[HOOKS] = true
-    return register.apply(module, args)
-  }
+/** What was done. Other modules find it on the global object, as they cannot import this one. */
+export interface Noted {
+  /** Loader hooks run on a thread of their own, which no copy has. */
+  hooks?: boolean
+  /** UUIDs were drawn, and Node has drawn more of them in advance. */
+  uuids?: boolean
+  /** The same of random integers. */
+  integers?: boolean
 }
+
+const noted: Noted = {}
+Object.assign(globalThis, { [Symbol.for('node-multiprocessing.noted')]: noted })
+
+/** Puts a function in front of a method that does the same, and notes that it was called. */
+const note = (holder: object, name: string, as: keyof Noted): void => {
+  const methods = holder as Record<string, (...args: unknown[]) => unknown>
+  const original = methods[name]
+  if (original === undefined) return
+  const noting = {
+    [name](this: unknown, ...args: unknown[]): unknown {
+      noted[as] = true
+      return original.apply(this, args)
+    },
+  }
+  methods[name] = noting[name]!
+}
+
+note(require('node:module'), 'register', 'hooks')
+
+const crypto = require('node:crypto') as typeof import('node:crypto')
+note(crypto, 'randomUUID', 'uuids')
+note(crypto, 'randomInt', 'integers')
+note(Object.getPrototypeOf(crypto.webcrypto), 'randomUUID', 'uuids')
 
 const threads = require('node:worker_threads') as { Worker: new (...args: any[]) => object }
 threads.Worker = new Proxy(threads.Worker, {

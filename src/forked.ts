@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { debuglog, inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { Noted } from './fork-guard.js'
 import { native } from './native.js'
 import { writeError } from './standard-error.js'
 
@@ -18,6 +19,20 @@ let channel = -1
 /** Whether this is a child; what its modules do before that is not to end the process they share. */
 let forked = false
 let keepServer: () => void
+
+/** Set while the stack is unwound that belongs to the parent. */
+let unwinding = false
+
+/** Leaves the stack of whoever called, which is another process's, for good; `then` goes on. */
+export const abandonStack = (then: () => void): never => {
+  unwinding = true
+  setImmediate(() => {
+    unwinding = false
+    then()
+  })
+  native.abandonStack()
+  throw new Error('unreachable')
+}
 
 /** Set while the way out is only walked for practice. */
 let practising = false
@@ -41,7 +56,6 @@ export const prepareForForks = ({
   stay: () => void
 }): void => {
   keepServer = stay
-  makeRandomExchangeable()
   endWithoutThreads()
   native.keepLoop((again) => {
     if (idle()) return
@@ -57,7 +71,7 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
   replace('pid', native.processId())
   replace('ppid', parentPid)
   seedRandom()
-  forgetRandomBytes()
+  forgetDrawn()
 }
 
 /** It was only practice, and the process is what it was. */
@@ -82,7 +96,7 @@ const replace = (name: 'pid' | 'ppid', value: number): void => {
  * V8 draws random numbers in advance, for each context, and all children would have the same. So what
  * stands in for `Math.random` asks a context that nobody has asked before the fork.
  */
-const makeRandomExchangeable = (): void => {
+export const makeRandomExchangeable = (): void => {
   randomAfterFork = runInNewContext('Math.random') as () => number
   Object.defineProperty(Math, 'random', {
     value: { random: () => random() }.random,
@@ -100,21 +114,23 @@ const seedRandom = (): void => {
 const UUIDS = 128
 const INTEGERS = 1024
 
-/** Node draws some of these in advance too. It asks OpenSSL for more, which notices a fork, after so many. */
-const forgetRandomBytes = (): void => {
-  if (!drawsInAdvance || 1) return
+/** What Node has drawn in advance is used up; for more it asks OpenSSL, which notices a fork. */
+const forgetDrawn = (): void => {
+  const { uuids, integers } = noted()
+  const { moduleLoadList } = process as unknown as { moduleLoadList: string[] }
+  if (!(uuids || integers) || !moduleLoadList.includes(DRAWS_IN_ADVANCE)) return
   const { randomUUID, randomInt } = require('node:crypto') as typeof import('node:crypto')
-  for (let i = 0; i < UUIDS; i++) randomUUID()
-  for (let i = 0; i < INTEGERS; i++) randomInt(1)
+  if (uuids) for (let i = 0; i < UUIDS; i++) randomUUID()
+  if (integers) for (let i = 0; i < INTEGERS; i++) randomInt(1)
 }
 
-let drawsInAdvance = false
+const DRAWS_IN_ADVANCE = 'NativeModule internal/crypto/random'
 
-/** To be called when the program's modules have been imported: have they loaded what draws in advance? */
-export const noteRandomBytes = (): void => {
-  const loaded = (process as unknown as { moduleLoadList: string[] }).moduleLoadList
-  drawsInAdvance = loaded.includes('NativeModule internal/crypto/random')
-}
+/** What `fork-guard.ts` has noted; nothing where it was not loaded. */
+export const noted = (): Noted =>
+  (globalThis as { [NOTED]?: Noted })[NOTED] ?? { uuids: true, integers: true }
+
+const NOTED = Symbol.for('node-multiprocessing.noted')
 
 /** Walks the way out, so that V8 has compiled it when a child goes there. */
 export const practiseEnd = (): void => {
@@ -144,6 +160,8 @@ const endWithoutThreads = (): void => {
   internals.reallyExit = leave
   const fatalException = internals._fatalException
   internals._fatalException = (error, fromPromise) => {
+    // Node takes the end of the parent's stack for an error.
+    if (unwinding) return true
     if (!forked) {
       log('an error that nobody caught in the fork server: %o', error)
       return true

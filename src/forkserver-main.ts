@@ -9,7 +9,8 @@ import { resumeFromExit } from './exit.js'
 import {
   becomeForked,
   forgetFork,
-  noteRandomBytes,
+  makeRandomExchangeable,
+  noted,
   practiseEnd,
   prepareForForks,
 } from './forked.js'
@@ -34,9 +35,6 @@ export interface ForkServerSettings {
 /** The server's end of the control socket, where a spawned child has what it runs. */
 const CONTROL = descriptors.data
 
-/** Whether loader hooks run on a thread of their own, which no fork has; `fork-guard.ts` notes it. */
-const unforkable = (): boolean => Symbol.for('node-multiprocessing.hooks-on-a-thread') in globalThis
-
 /** Whether this is still the server, and not one of its children. */
 let serving = true
 
@@ -54,11 +52,11 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
     waiting = false
     return serving
   }
+  makeRandomExchangeable()
   prepareForForks({ idle, stay })
   await rehearse()
   if (compiledCode) publishCode(compiledCode)
   await preloadModules(settings.preload)
-  noteRandomBytes()
   if (waiting) soon()
   waiting = false
 }
@@ -69,7 +67,7 @@ const soon = (): void => {
 }
 
 const serve = (): void => {
-  if (unforkable()) {
+  if (noted().hooks) {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
@@ -82,7 +80,7 @@ const serve = (): void => {
 const run = async (channel: number): Promise<void> => {
   const [preparation, data, parent, control, ...sent] = native.receiveGivenDescriptors(channel)
   if (control === undefined) native.leave(1, channel)
-  native.setForkServer(control!)
+  native.useForkServer(control!, -1)
   await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) => {
     becomeForked(channel, told.parentPid)
     adoptEnvironment(told.environment)
@@ -111,11 +109,11 @@ const rehearse = async (): Promise<void> => {
     )
     await run(theirs!)
     practiseEnd()
+    native.forgetForkServer(native.forkServer() ?? -1)
     native.closeDescriptor(ours!)
     native.closeDescriptor(theirs!)
     resume()
   }
-  native.setForkServer(-1)
   setStartMethod(null, { force: true })
   become(self, parent)
   setBootstrapping(true)

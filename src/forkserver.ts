@@ -23,14 +23,12 @@ import {
 import type { Process } from './process.js'
 import { stateOf } from './process-state.js'
 import { execute, getCommandLine, inheritedOptions, spawn, startingDirectory } from './spawn.js'
+import { READABLE, Watcher } from './watcher.js'
 
 const log = debuglog('multiprocessing')
 
 /** Whether this program has what no fork survives; its processes are spawned then. */
 let refused = false
-
-/** The server, where this process started it. */
-let server: Child | undefined
 
 /** Starts a process object by having the fork server fork, or by spawning where it cannot. */
 export const forkserver = (process_: Process, startMethod: string | null): Child =>
@@ -47,28 +45,29 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
   ensureRunning()
   const preparation = partsOfObject({ ...told, environment: changedEnvironment() })
   return withMemoryFiles([preparation, parts], (files) => {
+    let exitcode: number | null = null
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const control = ensureRunning()
       if (control === undefined) return undefined
       const given = [...files, lifeline, control, ...sent]
       const [pid, pidfd, channel] = native.startForked(control, given)
       if (pid! > 0) return new Child(pid!, pidfd!, !daemon, channel!)
-      if (pid === REFUSED) return refuse('its loader hooks run on a thread of their own')
+      if (pid === REFUSED) return refuse(control, 'its loader hooks run on a thread of their own')
       if (pid !== END) throw errorOf(pid!, 'fork')
-      native.setForkServer(NONE)
+      exitcode = native.forgetForkServer(control) ?? exitcode
     }
     throw new OSError(
-      `the fork server ended ${ATTEMPTS} times before it could start a process (exit code ${server?.poll() ?? 'unknown'})`,
+      `the fork server ended ${ATTEMPTS} times before it could start a process (exit code ${exitcode ?? 'unknown'})`,
     )
   })
 }
 
 const NONE = -1
 
-const refuse = (why: string): undefined => {
+const refuse = (control: number, why: string): undefined => {
   log('processes are spawned, not forked: %s', why)
   refused = true
-  native.setForkServer(NONE)
+  native.forgetForkServer(control)
   return undefined
 }
 
@@ -81,10 +80,9 @@ export const ensureRunning = (): number | undefined => {
   if (known !== null) return known
   const options = inheritedOptions(process.execArgv).filter((option) => !DEBUGGER.test(option))
   if ([...options, process.env.NODE_OPTIONS ?? ''].some((option) => LOADER.test(option))) {
-    return refuse('--loader runs loader hooks on a thread of their own')
+    return refuse(NONE, '--loader runs loader hooks on a thread of their own')
   }
-  launch(options)
-  return native.forkServer() ?? undefined
+  return launch(options)
 }
 
 const DEBUGGER = /^--inspect/
@@ -101,7 +99,7 @@ const LAST = -1000
 
 let finalizer: Finalize | undefined
 
-const launch = (options: string[]): void => {
+const launch = (options: string[]): number => {
   const settings: ForkServerSettings = {
     argv: process.argv,
     execArgv: process.execArgv,
@@ -112,22 +110,39 @@ const launch = (options: string[]): void => {
   const codeCache = checked(native.codeCache(), 'memfd_create')
   const [clients, control] = native.forkServerControl()
   checked(clients!, 'socketpair')
-  finalizer ??= new Finalize(null, stopServer, { exitpriority: LAST })
+  // A thread's end is not the program's.
+  if (native.isMainThread()) finalizer ??= new Finalize(null, stopServer, { exitpriority: LAST })
   const argv = getCommandLine('forkserver', [...SERVER, '--require', guard, ...options])
   try {
-    withMemoryFiles([partsOfObject(settings)], (files) => {
-      const inherit = [...files, control!, lifeline, codeCache]
-      const { pid, pidfd } = execute({ argv, inherit, daemon: false, cwd: startingDirectory() })
-      server = new Child(pid, pidfd, false)
-    })
+    const { pidfd } = withMemoryFiles([partsOfObject(settings)], (files) =>
+      execute({
+        argv,
+        inherit: [...files, control!, lifeline, codeCache],
+        daemon: false,
+        cwd: startingDirectory(),
+      }),
+    )
+    environmentIsServed()
+    collectAtEnd(clients!, pidfd)
+    return checked(native.useForkServer(clients!, pidfd), 'fork')
   } catch (error) {
     native.closeDescriptor(clients!)
     throw error
   } finally {
     native.closeDescriptor(control!)
   }
-  native.setForkServer(clients!)
-  environmentIsServed()
+}
+
+/** A server that is killed is not to stay a zombie until somebody asks it again. */
+const collectAtEnd = (control: number, pidfd: number): void => {
+  const copy = checked(native.duplicateDescriptor(pidfd), 'dup')
+  const watcher = new Watcher(copy, () => {
+    watcher.close()
+    native.closeDescriptor(copy)
+    native.forgetForkServer(control)
+  })
+  watcher.want(READABLE)
+  watcher.keepAlive(false)
 }
 
 /** How long the end of the program waits for the server's, in milliseconds. */
@@ -135,8 +150,7 @@ const GRACE = 500
 
 /** The program's processes have ended by now, so nobody else holds the other end of the control socket. */
 const stopServer = (): void => {
-  native.setForkServer(NONE)
-  server?.waitSync(GRACE)
+  native.stopForkServer(GRACE)
 }
 
 /**

@@ -38,6 +38,11 @@ export {
   ValueError,
   WorkerDiedError,
 } from './errors.js'
+export {
+  type CaptureExplanation,
+  explainFunction,
+  type FunctionExplanation,
+} from './explain.js'
 export { Pool, type PoolOptions } from './pool.js'
 export {
   AuthenticationString,
@@ -45,6 +50,7 @@ export {
   cpuCount,
   currentProcess,
   isMainProcess,
+  onBecomingChild,
   type ParentProcess,
   Process,
   type ProcessOptions,

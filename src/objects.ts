@@ -4,8 +4,9 @@
  */
 import { decode, type Encoded, HEADROOM, modulesOf } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
-import { importModules } from './functions.js'
+import './functions.js'
 import { type FrameParts, type LargeMessage, partsOf, wellFormed } from './large-message.js'
+import { importModules } from './module-imports.js'
 import { native } from './native.js'
 import { checked, LARGE } from './native-status.js'
 

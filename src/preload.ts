@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { debuglog } from 'node:util'
-import { importModules } from './functions.js'
+import { importModules } from './module-imports.js'
 
 const log = debuglog('multiprocessing')
 

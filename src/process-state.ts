@@ -85,12 +85,22 @@ export const parentProcess = (): ParentProcess | null => parent
  * starts processes under `if (isMainProcess)`, as Python's do under `if __name__ == '__main__'`: a child
  * imports the same modules, and must not do the same again.
  */
-export const isMainProcess: boolean = native.identity() === null && process.argv[2] !== CHILD_FLAG
+export let isMainProcess: boolean = native.identity() === null && process.argv[2] !== CHILD_FLAG
+
+const whenChild: (() => void)[] = []
+
+/** @internal Calls a function when this process, a copy of the main one, becomes a child. */
+export const onBecomingChild = (tell: () => void): void => {
+  whenChild.push(tell)
+}
 
 /** Says who this process is. */
 export const become = (self: Process, startedBy: ParentProcess | null): void => {
   current = self
   parent = startedBy
+  if (startedBy === null || !isMainProcess) return
+  isMainProcess = false
+  for (const tell of whenChild) tell()
 }
 
 /** Who this process is, and who started it: what {@link become} was told. */

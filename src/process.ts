@@ -27,6 +27,7 @@ import {
   setState,
   stateOf,
 } from './process-state.js'
+import { running } from './running.js'
 import { starterOf } from './start.js'
 import {
   milliseconds,
@@ -38,10 +39,12 @@ import {
 
 export { AuthenticationString } from './authentication-string.js'
 export { ParentProcess } from './parent-process.js'
-export { currentProcess, isMainProcess, parentProcess } from './process-state.js'
-
-/** Children that have been started and not been seen to end. */
-const running = new Set<Process>()
+export {
+  currentProcess,
+  isMainProcess,
+  onBecomingChild,
+  parentProcess,
+} from './process-state.js'
 
 const signalNames = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name]),

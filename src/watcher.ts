@@ -22,6 +22,15 @@ const dispatch = (number: number, events: number): void => {
   else native.stopWatcher(number)
 }
 
+/** No watcher sees anything any more, or keeps the event loop alive; each can be used anew. */
+export const stopWatchers = (): void => {
+  for (const [number, held] of watchers) {
+    native.stopWatcher(number)
+    const watcher = held instanceof WeakRef ? held.deref() : held
+    watcher?.forget()
+  }
+}
+
 /** Ends a watcher of which only the number is left. */
 export const closeWatcher = (number: number): void => {
   if (watchers.delete(number)) native.closeWatcher(number)
@@ -66,6 +75,14 @@ export class Watcher {
   /** Whether the loop stays alive for what is wanted. */
   keepAlive(referenced: boolean): void {
     native.setWatcherRef(this.number, referenced && this.#wanted !== 0)
+  }
+
+  /** It wants nothing, whatever it wanted. */
+  forget(): void {
+    this.#wanted = 0
+    this.#started = 0
+    native.setWatcherRef(this.number, false)
+    watchers.set(this.number, this.#weak)
   }
 
   /** Watches no more. */

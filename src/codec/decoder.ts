@@ -10,7 +10,13 @@ import { UnpicklingError } from '../errors.js'
 import { deserialize, isBigintBlock } from './bigints.js'
 import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import * as f from './format.js'
-import { functionTransport, reducerNamed } from './reducers.js'
+import {
+  functionTransport,
+  isImportable,
+  type Rebuilding,
+  type Reference,
+  reducerNamed,
+} from './reducers.js'
 import { countUse, type Shape, shapeOf } from './shapes.js'
 import { hexSlice, latin1Slice, readLatin1, readUtf16 } from './strings.js'
 
@@ -37,7 +43,10 @@ let objects: unknown[] = []
 let dates: Date[] = []
 let shapes: Shape[] = []
 let shapeCount = 0
-let references: unknown[] | null = null
+let references: Resolved[] | null = null
+/** Classes by value that are being defined: how many, and which functions wait for their values. */
+let pending = 0
+let putOff: Rebuilding[] | null = null
 let modules: readonly string[] | null = null
 let buffers: ArrayBuffer[] | null = null
 let buffersTaken = 0
@@ -698,29 +707,100 @@ interface Resolved {
   readonly value: unknown
   readonly name: string
   readonly error: UnpicklingError | null
+  /** For a function by value, what makes it. */
+  readonly making: Rebuilding | null
 }
 
 const readResolved = (): Resolved => {
   if (!trusted) throw untrusted(FUNCTIONS)
   references ??= []
   const number = readCount()
-  if (number < references.length) return references[number] as Resolved
   if (number > references.length) throw malformed('a reference is used before it is defined')
-  const module = modules?.[readCount()]
+  if (number === references.length) readNewReference(references)
+  const resolved = references[number]!
+  return resolved.making === null ? resolved : made(resolved.making)
+}
+
+const readNewReference = (list: Resolved[]): void => {
+  const module = readCount()
+  if (module === 0) {
+    readFunction(list)
+    return
+  }
+  const reference = readPathOf(module - 1)
+  const { path } = reference
+  const name = path[path.length - 1] ?? ''
+  try {
+    const value = functionTransport().resolve(reference, false)
+    list.push({ value, name, error: null, making: null })
+  } catch (error) {
+    const what = `${path.join('.')} of ${reference.module} could not be found`
+    list.push({ value: undefined, name, error: wrap(error, what), making: null })
+  }
+}
+
+const readPathOf = (number: number): Reference => {
+  const module = modules?.[number]
   if (module === undefined) throw malformed('a reference names no module')
   const length = readItemCount(1)
   const path: string[] = []
   for (let i = 0; i < length; i++) path.push(readText())
-  let resolved: Resolved
-  const name = path[length - 1] ?? ''
+  return { module, path }
+}
+
+const made = (making: Rebuilding): Resolved => {
+  const { name } = making
   try {
-    resolved = { value: functionTransport().resolve({ module, path }), name, error: null }
+    return { value: making.value(), name, error: null, making }
   } catch (error) {
-    const what = `${path.join('.')} of ${module} could not be found`
-    resolved = { value: undefined, name, error: wrap(error, what) }
+    return { value: undefined, name, error: wrap(error, `${name} could not be rebuilt`), making }
   }
-  references.push(resolved)
-  return resolved
+}
+
+const readFunction = (list: Resolved[]): void => {
+  enter()
+  const making = functionTransport().rebuild(readText())
+  list.push({ value: undefined, name: making.name, error: null, making })
+  if (making.needed > 0) {
+    pending++
+    const values = readCaptured(making.needed)
+    pending--
+    making.define(values)
+  } else making.define([])
+  const when = readByte()
+  if (when === f.CAPTURED_NOW) making.complete(readCaptured(making.captured))
+  else if (when === f.CAPTURED_LATER && pending > 0) {
+    putOff ??= []
+    putOff.push(making)
+  } else throw malformed('the values of a function are put off for nothing')
+  while (pending === 0 && putOff !== null && putOff.length > 0) {
+    const next = putOff.shift()!
+    next.complete(readCaptured(next.captured))
+  }
+  depth--
+}
+
+/** Reads the values of a function, each of which takes a byte at least. */
+const readCaptured = (count: number): unknown[] => {
+  if (count > end - position) throw truncated()
+  const values: unknown[] = []
+  for (let i = 0; i < count; i++) {
+    if (bytes[position] === f.IMPORT && position < end) {
+      position++
+      values.push(readImport())
+    } else values.push(read())
+  }
+  return values
+}
+
+const readImport = (): unknown => {
+  const reference = readPathOf(readCount())
+  try {
+    return functionTransport().resolve(reference, true)
+  } catch (error) {
+    const what = [...reference.path.slice(-1), reference.module].join(' of ')
+    throw wrap(error, `${what} could not be found`)
+  }
 }
 
 const readReference = (): unknown => {
@@ -957,6 +1037,8 @@ const forget = (): void => {
     windowText = ''
   }
   references = null
+  pending = 0
+  putOff = null
   modules = null
   buffers = null
   buffersTaken = 0
@@ -980,6 +1062,8 @@ const aside = <T>(run: () => T): T => {
     shapes,
     shapeCount,
     references,
+    pending,
+    putOff,
     stringCount,
     windowStart,
     windowEnd,
@@ -1000,7 +1084,7 @@ const aside = <T>(run: () => T): T => {
     return run()
   } finally {
     ;({ bytes, position, end, depth, announceable, tracked, objects, dates } = outer)
-    ;({ stringCount, windowStart, windowEnd, windowText } = outer)
+    ;({ stringCount, windowStart, windowEnd, windowText, pending, putOff } = outer)
     ;({ shapes, shapeCount, references, modules, buffers, buffersTaken, handles, trusted } = outer)
     active = true
   }
@@ -1079,7 +1163,7 @@ export function modulesOf(source: Uint8Array, start: number, stop: number): read
   try {
     begin(source, start, stop)
     readHeader({ trusted: true })
-    return modules === null ? NO_MODULES : modules.filter((url) => !url.startsWith('global:'))
+    return modules === null ? NO_MODULES : modules.filter(isImportable)
   } catch (error) {
     throw asUnpicklingError(error)
   } finally {

@@ -13,11 +13,14 @@ import { BUFFER_CLASS, ERROR_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import { DateNumbers } from './dates.js'
 import * as f from './format.js'
 import * as k from './kinds.js'
-import { findCulprit } from './path.js'
+import { type Culprit, findCulprit, leadsTo } from './path.js'
 import {
   type AnyFunction,
   type EncodeContext,
+  type FunctionParts,
   functionTransport,
+  ImportedValue,
+  isImportable,
   type Reference,
 } from './reducers.js'
 import { Refusal } from './refusal.js'
@@ -83,6 +86,18 @@ const getPrototypeOf = Object.getPrototypeOf as (value: object) => object | null
 const allocate = (byteLength: number): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer as ArrayBuffer)
 
+/** A function or class that was met before in the message. */
+interface Referred {
+  readonly number: number
+  /** Its module; empty for one by value. */
+  readonly module: string
+  /** Whether it is a class that does not exist before what follows is read. */
+  pending: boolean
+}
+
+/** Thrown to write the message once more from its start. */
+const START_OVER = Symbol('start over')
+
 // The message being written.
 let bytes = allocate(SMALLEST_SCRATCH)
 let view = new DataView(bytes.buffer)
@@ -105,7 +120,12 @@ let expectsGraph = false
 let dates = new DateNumbers()
 /** Whether Object.prototype has enumerable keys, which are then no object's own. */
 let inheritsKeys = false
-let references: Map<unknown, { number: number; module: string }> | null = null
+let references: Map<unknown, Referred> | null = null
+/** Classes by value that are being defined: how many, and which functions' values wait for that. */
+let pending = 0
+let putOff: FunctionParts[] | null = null
+/** Classes of errors that turned out not to be sendable: their instances travel without them. */
+let withheld: Set<AnyFunction> | null = null
 let modules: string[] | null = null
 let buffers: Uint8Array[] | null = null
 let handles: number[] | null = null
@@ -1059,23 +1079,39 @@ const fieldNames = (value: object): string[] =>
  */
 const writeClass = (value: object, base: k.Kind): boolean => {
   const start = position
+  const before = references?.size ?? 0
+  let constructor: AnyFunction | undefined
   try {
-    const constructor = classOf(value)
-    const { module } = references?.get(constructor) ?? referenceTo(constructor, value)
+    constructor = classOf(value)
+    if (withheld?.has(constructor)) return false
+    const known = references?.get(constructor)
+    const parts = known === undefined ? referenceTo(constructor, value, true) : null
+    const module = known?.module ?? (parts === null || isByValue(parts) ? '' : parts.module)
     if (/^(node|global):/.test(module)) {
       throw new Refusal(
         value,
         `an instance of Node's ${constructor.name} holds state that lives in this process only`,
       )
     }
+    if (known === undefined) refuseUnbuildable(constructor, value)
     bytes[position++] = f.INSTANCE
-    writeReference(constructor, value)
+    writeReference(constructor, value, parts)
     return true
   } catch (error) {
-    if (base.code !== k.ERROR_KIND) throw error
+    if (base.code !== k.ERROR_KIND || error === START_OVER) throw error
     position = start
-    return false
+    if (constructor === undefined || (references?.size ?? 0) === before) return false
+    // A part of the class has been written, and objects in it have their numbers.
+    withheld ??= new Set()
+    withheld.add(constructor)
+    throw START_OVER
   }
+}
+
+/** Refuses instances that would be broken on the other side. */
+const refuseUnbuildable = (constructor: AnyFunction, value: object): void => {
+  const reason = functionTransport().refuseInstances(constructor)
+  if (reason !== null) throw new Refusal(value, reason)
 }
 
 const remember = (value: object, make: () => unknown): unknown => {
@@ -1132,35 +1168,112 @@ const reasonOf = (error: unknown): string => {
   }
 }
 
-const referenceTo = (fn: AnyFunction, culprit: unknown): Reference => {
+const referenceTo = (
+  fn: AnyFunction,
+  culprit: unknown,
+  isClass: boolean,
+): Reference | FunctionParts => {
   try {
-    return functionTransport().refer(fn)
+    return functionTransport().refer(fn, isClass)
   } catch (error) {
     throw new Refusal(culprit, reasonOf(error), error)
   }
 }
 
-/** Writes where the function is found. */
-const writeReference = (fn: AnyFunction, culprit: unknown): void => {
+const isByValue = (parts: Reference | FunctionParts): parts is FunctionParts =>
+  'definition' in parts
+
+/** Writes where the function is found, or what it is made of. */
+const writeReference = (
+  fn: AnyFunction,
+  culprit: unknown,
+  parts: Reference | FunctionParts | null = null,
+): void => {
   const known = references?.get(fn)
   if (known !== undefined) {
+    if (known.pending) {
+      throw new Refusal(culprit, `class ${fn.name} is needed to define itself`)
+    }
     writeCount(known.number)
     return
   }
-  const reference = referenceTo(fn, culprit)
+  const found = parts ?? referenceTo(fn, culprit, false)
   references ??= new Map()
+  const number = references.size
+  writeCount(number)
+  if (isByValue(found)) {
+    const referred = { number, module: '', pending: false }
+    references.set(fn, referred)
+    writeFunction(found, referred)
+  } else {
+    references.set(fn, { number, module: found.module, pending: false })
+    writeModule(found.module, 1)
+    writePath(found.path)
+  }
+}
+
+/** Writes a module's number, counted from `first`. */
+const writeModule = (url: string, first: number): void => {
   modules ??= []
-  let module = modules.indexOf(reference.module)
-  if (module < 0) module = modules.push(reference.module) - 1
-  writeCount(references.size)
-  references.set(fn, { number: references.size, module: reference.module })
-  writeCount(module)
-  writeCount(reference.path.length)
-  for (const name of reference.path) {
+  let module = modules.indexOf(url)
+  if (module < 0) module = modules.push(url) - 1
+  flags |= f.HAS_MODULES
+  writeCount(module + first)
+}
+
+const writePath = (path: readonly string[]): void => {
+  writeCount(path.length)
+  for (const name of path) {
     reserve(0)
     writeString(name)
   }
-  flags |= f.HAS_MODULES
+}
+
+const writeFunction = (parts: FunctionParts, referred: Referred): void => {
+  if (++depth > f.MAXIMUM_DEPTH) throw tooDeep()
+  bytes[position++] = 0
+  writeString(parts.definition)
+  const { needed, captured } = parts
+  if (needed.length > 0) {
+    referred.pending = true
+    pending++
+    writeCaptured(needed)
+    pending--
+    referred.pending = false
+  }
+  if (position > limit) grow(0)
+  if (pending > 0 && leadsToPending(captured)) {
+    bytes[position++] = f.CAPTURED_LATER
+    putOff ??= []
+    putOff.push(parts)
+  } else {
+    bytes[position++] = f.CAPTURED_NOW
+    writeCaptured(captured)
+  }
+  if (pending === 0) {
+    while (putOff !== null && putOff.length > 0) writeCaptured(putOff.shift()!.captured)
+  }
+  depth--
+}
+
+const writeCaptured = (values: readonly unknown[]): void => {
+  for (const value of values) {
+    if (!(value instanceof ImportedValue)) writeValue(value)
+    else {
+      if (position > limit) grow(0)
+      bytes[position++] = f.IMPORT
+      writeModule(value.reference.module, 0)
+      writePath(value.reference.path)
+    }
+  }
+}
+
+/** Whether a class that is being defined can be reached from these values. */
+const leadsToPending = (values: readonly unknown[]): boolean => {
+  for (const [fn, referred] of references!) {
+    if (referred.pending && leadsTo(values, fn, reduced)) return true
+  }
+  return false
 }
 
 const writeModules = (list: readonly string[]): void => {
@@ -1179,17 +1292,18 @@ const writeModules = (list: readonly string[]): void => {
 const write = (value: unknown): void => {
   inheritsKeys = false
   for (const _ in Object.prototype) inheritsKeys = true
-  for (;;) {
-    position = f.HEADROOM + 1
-    writeValue(value)
-    if (partial === null || !missedSharing()) break
+  while (!writeWhole(value)) {
     // Everything about the first try is void but what reducers returned, handles included.
     forgetObjects()
     partial = null
     references = null
+    pending = 0
+    putOff = null
     modules = null
     buffers = null
+    reducing = null
     flags = 0
+    depth = 0
     shapeCount = 0
     message = nextMessage()
   }
@@ -1197,6 +1311,18 @@ const write = (value: unknown): void => {
   // Values are only held to the scratch's end, so the last bytes may lie beyond the limit.
   if (position - f.HEADROOM > limits.payload) grow(0)
   bytes[f.HEADROOM] = f.HEADER | flags
+}
+
+/** Writes the value; returns false when it has to be written once more. */
+const writeWhole = (value: unknown): boolean => {
+  position = f.HEADROOM + 1
+  try {
+    writeValue(value)
+  } catch (error) {
+    if (error === START_OVER) return false
+    throw error
+  }
+  return partial === null || !missedSharing()
 }
 
 let messages = 0
@@ -1224,23 +1350,36 @@ const explain = (error: unknown, value: unknown, label: string): PicklingError =
       error.culprit === NOTHING
         ? null
         : findCulprit(value, label, error.culprit, states, deep ? f.MAXIMUM_DEPTH : 0)
-    const path = found?.path ?? label
-    return cannotSend(path, error.message, error.cause)
+    return cannotSend(found, label, error.message, error.cause)
   }
   if (error instanceof RangeError && /call stack/i.test(error.message)) {
-    return cannotSend(label, 'objects are nested too deep for the stack')
+    return cannotSend(null, label, 'objects are nested too deep for the stack')
   }
   // Something in the graph threw, most likely a getter: look for it.
   const found = findCulprit(value, label, NOTHING, states)
-  return cannotSend(found?.path ?? label, `reading it threw: ${reasonOf(error)}`, error)
+  return cannotSend(found, label, `reading it threw: ${reasonOf(error)}`, error)
 }
 
-const cannotSend = (path: string, reason: string, cause?: unknown): PicklingError =>
-  new PicklingError(
-    `cannot send ${path === '' ? 'it' : path}: ${reason}`,
+const cannotSend = (
+  found: Culprit | null,
+  label: string,
+  reason: string,
+  cause?: unknown,
+): PicklingError => {
+  const path = found?.path ?? label
+  let why = reason
+  if (found !== null && found.captures.length > 0) {
+    const { by } = found.captures[0]!
+    const way = found.captures.map(({ path: variable }) => `captures ${variable}`)
+    const advice = reason.includes(';') ? '' : '; pass it as an argument'
+    why = `${by} ${way.join(', which ')}: ${reason}${advice}`
+  }
+  return new PicklingError(
+    `cannot send ${path === '' ? 'it' : path}: ${why}`,
     path,
     cause === undefined ? undefined : { cause },
   )
+}
 
 const forgetMessage = (): void => {
   if (seenCount > SCANNED) expectsGraph = (flags & f.HAS_BACK_REFERENCES) !== 0
@@ -1249,6 +1388,9 @@ const forgetMessage = (): void => {
   depth = 0
   shapeCount = 0
   references = null
+  pending = 0
+  putOff = null
+  withheld = null
   modules = null
   buffers = null
   handles = null
@@ -1283,7 +1425,7 @@ const fill = (result: Encoded): void => {
   result.end = position
   result.buffers = buffers
   result.handles = handles
-  result.modules = modules?.some((module) => !module.startsWith('global:')) ?? false
+  result.modules = modules?.some(isImportable) ?? false
 }
 
 const encodeAside = (value: unknown, label: string): Encoded => {
@@ -1303,6 +1445,9 @@ const encodeAside = (value: unknown, label: string): Encoded => {
     numbers,
     dates,
     references,
+    pending,
+    putOff,
+    withheld,
     modules,
     buffers,
     handles,
@@ -1329,7 +1474,7 @@ const encodeAside = (value: unknown, label: string): Encoded => {
   } finally {
     ;({ bytes, view, limit, position, flags, depth, message, shapeCount, root } = outer)
     ;({ seen, seenCount, seenSet, numbers, dates, references, modules, buffers, handles } = outer)
-    ;({ reduced, reducing, partial, sharedBuffers } = outer)
+    ;({ reduced, reducing, partial, sharedBuffers, pending, putOff, withheld } = outer)
   }
 }
 

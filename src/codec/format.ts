@@ -42,6 +42,7 @@
  * | `INSTANCE` | reference, value, fields | what follows, with the prototype of the referenced class |
  * | `CALL` | reference, array | what the referenced function returns for these arguments |
  * | `REFERENCE` | reference | a function or class |
+ * | `IMPORT` | count, path | what the module of that number exports, or, with an empty path, the module itself; only among the values of a function |
  * | `REDUCED` | text, value | what the reducer of that name rebuilds from the value |
  * | `MAP` | count, (value, value) × count | |
  * | `SET` | count, values | |
@@ -63,7 +64,14 @@
  *   are not. Dates are numbered by themselves, also from 0, unless they follow an `INSTANCE`. A `VIEW` takes two numbers: its own and then its ArrayBuffer's. What `INSTANCE` or
  *   `NULL_PROTOTYPE` precede has one number between them.
  * - A *reference* is a count: the number of a reference met before in this message, or, when it equals
- *   how many there were, a new one: module number (count), path length (count), path (texts).
+ *   how many there were, a new one. That goes on with a count: the module's number + 1, and a *path*; or
+ *   0, and a *function by value*.
+ * - A *path* is a count, then as many texts: the names from a module's exports to the value.
+ * - A *function by value* is its *definition* (a text, see `definition.ts`), which says how many values
+ *   follow; the values that are needed to make it; a byte, 0 when the values that it captures
+ *   follow at once, 1 when they are put off; then these. Until all of the first kind are read, a class
+ *   does not exist, and nothing may refer to it. What is put off, because it leads to such a class,
+ *   follows as soon as no class is being defined, in the order in which it was put off.
  * - A *key block* is a count k, then k keys, each a count `length × 2 + wide` and its characters, in
  *   one byte each or, when wide, in two. The two bytes in front are a hash of the block: only a hint
  *   where a reader may look for it in a cache.
@@ -157,6 +165,11 @@ export const BACK_REFERENCE = 0xee
 export const DATE_AGAIN = 0xef
 export const ARRAY_DATE = 0xf0
 export const ARRAY_BIGINT = 0xf1
+export const IMPORT = 0xf2
+
+/** Whether the values that a function by value captures follow its definition or are put off. */
+export const CAPTURED_NOW = 0
+export const CAPTURED_LATER = 1
 
 export const ERROR_MESSAGE = 1
 export const ERROR_STACK = 2

@@ -7,12 +7,17 @@ export { type Encoded, encode, limits, scratchBytes } from './encoder.js'
 export { HEADROOM, MAXIMUM_DEPTH, OUT_OF_BAND_THRESHOLD } from './format.js'
 export {
   type AnyFunction,
+  type CapturedVariable,
   type DecodeContext,
   deferReducers,
   type EncodeContext,
+  type FunctionParts,
   type FunctionTransport,
   functionTransport,
+  ImportedValue,
   installFunctionTransport,
+  isImportable,
+  type Rebuilding,
   type Reducer,
   type Reference,
   registerReducer,

@@ -3,18 +3,23 @@
  * so that success pays nothing for it.
  * @module
  */
+import { functionTransport, ImportedValue } from './reducers.js'
 
 interface Step {
   readonly value: unknown
   readonly parent: Step | null
   readonly segment: string
   readonly length: number
+  /** Whether it is a variable that its parent, a function, captures. */
+  readonly captured: boolean
 }
 
 /** What the walk found. */
 export interface Culprit {
-  /** The way to it, such as `args[0].conn.socket`. */
+  /** The way to it, such as `args[0].conn.socket`, or to the first function that leads to it. */
   readonly path: string
+  /** The functions that lead to it, and the ways from each through a variable that it captures. */
+  readonly captures: readonly { readonly by: string; readonly path: string }[]
   /** What reading it threw, when that was the trouble. */
   readonly thrown: { readonly error: unknown } | null
 }
@@ -36,17 +41,34 @@ const describeKey = (key: unknown, position: number): string => {
   return String(key)
 }
 
-const render = (step: Step, root: string): string => {
-  const segments: string[] = []
-  for (let at: Step | null = step; at !== null && at.parent !== null; at = at.parent) {
-    segments.push(at.segment)
-  }
-  segments.reverse()
+/** Joins the segments of a way. */
+const join = (segments: readonly string[], root: string): string => {
+  const shown = segments.slice(0, LONGEST_PATH)
   // Without a name for the root the first name in the path begins it.
-  if (root === '') segments[0] = segments[0]?.replace(/^\./, '') ?? ''
-  if (segments.length <= LONGEST_PATH) return root + segments.join('')
-  const shown = segments.slice(0, LONGEST_PATH).join('')
-  return `${root}${shown}… (${segments.length - LONGEST_PATH} more)`
+  if (root === '') shown[0] = shown[0]?.replace(/^\./, '') ?? ''
+  const left = segments.length - LONGEST_PATH
+  return root + shown.join('') + (left > 0 ? `… (${left} more)` : '')
+}
+
+const render = (step: Step, root: string, thrown: Culprit['thrown'] = null): Culprit => {
+  const captures: { by: string; path: string }[] = []
+  let segments: string[] = []
+  for (let at: Step | null = step; at !== null && at.parent !== null; at = at.parent) {
+    segments.unshift(at.segment)
+    if (!at.captured) continue
+    captures.unshift({
+      by: describeFunction(at.parent.value as Function),
+      path: join(segments, ''),
+    })
+    segments = []
+  }
+  return { path: join(segments, root), captures, thrown }
+}
+
+/** What a function is called in an error. */
+export const describeFunction = (fn: Function): string => {
+  const kind = /^class\b/.test(Function.prototype.toString.call(fn)) ? 'class' : 'function'
+  return `${kind} ${typeof fn.name === 'string' && fn.name !== '' ? fn.name : '(anonymous)'}`
 }
 
 /**
@@ -57,6 +79,7 @@ const render = (step: Step, root: string): string => {
  * @param culprit - What to find, by identity.
  * @param reduced - What reducers made of the objects they took apart.
  * @param byDepth - Find instead the first object nested this deep; 0 for none.
+ * @param evenNew - Whether to look into functions that were never sent, too.
  */
 export const findCulprit = (
   root: unknown,
@@ -64,19 +87,25 @@ export const findCulprit = (
   culprit: unknown,
   reduced: ReadonlyMap<object, unknown>,
   byDepth = 0,
+  evenNew = false,
 ): Culprit | null => {
   const seen = new Set<unknown>()
-  const queue: Step[] = [{ value: root, parent: null, segment: '', length: 0 }]
+  const queue: Step[] = [{ value: root, parent: null, segment: '', length: 0, captured: false }]
   for (let head = 0; head < queue.length; head++) {
     const step = queue[head]!
     const value = step.value
-    if (byDepth > 0 ? step.length >= byDepth : Object.is(value, culprit)) {
-      return { path: render(step, label), thrown: null }
-    }
-    if (typeof value !== 'object' || value === null || seen.has(value)) continue
+    if (byDepth > 0 ? step.length >= byDepth : Object.is(value, culprit)) return render(step, label)
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null) continue
+    if (seen.has(value)) continue
     seen.add(value)
-    const add = (segment: string, child: unknown): void => {
-      queue.push({ value: child, parent: step, segment, length: step.length + 1 })
+    const add = (segment: string, child: unknown, captured = false): void => {
+      queue.push({ value: child, parent: step, segment, length: step.length + 1, captured })
+    }
+    if (typeof value === 'function') {
+      for (const { name, value: child } of functionTransport().capturedBy(value, evenNew)) {
+        add(name, child, true)
+      }
+      continue
     }
     if (reduced.has(value)) {
       // What a reducer returned stands in the object's place and adds nothing to the path.
@@ -102,10 +131,35 @@ export const findCulprit = (
       try {
         child = (value as Record<string, unknown>)[key]
       } catch (error) {
-        return { path: render({ ...step, parent: step, segment }, label), thrown: { error } }
+        return render({ ...step, parent: step, segment, captured: false }, label, { error })
       }
       add(segment, child)
     }
+    const constructor = byDepth > 0 ? undefined : classOf(value)
+    if (constructor !== undefined) add('.constructor', constructor)
   }
   return null
+}
+
+/** The class of an instance, which travels with it. */
+const classOf = (value: object): Function | undefined => {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  if (prototype === null || prototype === Object.prototype || prototype === Array.prototype) {
+    return undefined
+  }
+  const constructor: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  return typeof constructor === 'function' ? constructor : undefined
+}
+
+const NONE: ReadonlyMap<object, unknown> = new Map()
+
+/** Whether a class, or an instance of it, can be reached from these values. */
+export const leadsTo = (
+  values: readonly unknown[],
+  type: unknown,
+  reduced: ReadonlyMap<object, unknown> | null,
+): boolean => {
+  const own = values.filter((value) => !(value instanceof ImportedValue))
+  const found = findCulprit(own, '', type, reduced ?? NONE, 0, true)
+  return found !== null && found.thrown === null
 }

@@ -35,12 +35,63 @@ export interface Reducer<T extends object> {
   rebuild(state: unknown, context: DecodeContext): T
 }
 
-/** Where a function or class is found again: a module and the way from its exports. */
+/** Where a function, a class or another export is found again: a module and the way from its exports. */
 export interface Reference {
-  /** The module's URL, such as `file:///a/b.js` or `node:os`; `global:` stands for the global object. */
-  module: string
-  /** The names from the module's exports to the function, such as `['Parser', 'parse']`. */
-  path: readonly string[]
+  /**
+   * The module's URL, such as `file:///a/b.js` or `node:os`; `global:` stands for the global object. See
+   * `module-imports.ts` for what else it may be.
+   */
+  readonly module: string
+  /**
+   * The names from the module's exports to the value, such as `['Parser', 'parse']`; none for the
+   * module itself.
+   */
+  readonly path: readonly string[]
+}
+
+/** A value that a function captures by importing it: it travels as its reference. */
+export class ImportedValue {
+  declare readonly reference: Reference
+
+  constructor(reference: Reference) {
+    this.reference = reference
+  }
+}
+
+/** A function or class taken apart, to travel by value. */
+export interface FunctionParts {
+  /** What it is apart from the values: the same text for each function made at the same place. */
+  readonly definition: string
+  /** What it is called. */
+  readonly name: string
+  /** What has to be there before the function or class can be made; `ImportedValue`s among them. */
+  readonly needed: readonly unknown[]
+  /** What it uses only when it runs; `ImportedValue`s among them. */
+  readonly captured: readonly unknown[]
+}
+
+/** A function or class by value that is being rebuilt. */
+export interface Rebuilding {
+  readonly name: string
+  /** How many values it has of either kind. */
+  readonly needed: number
+  readonly captured: number
+  /** Makes it, if it can be made from what is needed only. */
+  define(needed: readonly unknown[]): void
+  /** Gives it the rest. */
+  complete(captured: readonly unknown[]): void
+  /**
+   * The function, or what stands in for it until it is complete.
+   *
+   * @throws UnpicklingError when it could not be made, or is not defined yet.
+   */
+  value(): unknown
+}
+
+/** A variable that a function captures, for saying where something is. */
+export interface CapturedVariable {
+  readonly name: string
+  readonly value: unknown
 }
 
 // The signature does not matter here: classes, arrow functions and generators all travel alike.
@@ -49,18 +100,37 @@ export type AnyFunction = Function
 /** How functions and classes travel. */
 export interface FunctionTransport {
   /**
-   * Says where the function is found.
+   * Says where the function is found, or what it is made of.
    *
+   * @param isClass - Whether instances of it travel.
    * @throws Error, with the reason, when it cannot be sent.
    */
-  refer(fn: AnyFunction): Reference
+  refer(fn: AnyFunction, isClass: boolean): Reference | FunctionParts
   /**
-   * Finds it again, synchronously.
+   * Finds the function, or what else was imported, again, synchronously.
    *
    * @throws Error when it is not there.
    */
-  resolve(reference: Reference): unknown
+  resolve(reference: Reference, anything: boolean): unknown
+  /**
+   * Begins to rebuild a function from its definition.
+   *
+   * @throws UnpicklingError when that is malformed.
+   */
+  rebuild(definition: string): Rebuilding
+  /**
+   * The variables that a function by value captures; none for others.
+   *
+   * @param evenNew - Whether to find out for functions that were never sent.
+   */
+  capturedBy(fn: AnyFunction, evenNew: boolean): readonly CapturedVariable[]
+  /** Says why instances of a class cannot be rebuilt without its constructor; null when they can. */
+  refuseInstances(constructor: AnyFunction): string | null
 }
+
+/** Whether what a reference names is a module that has to be imported. */
+export const isImportable = (module: string): boolean =>
+  !/^(?:global|meta|require|importer):/.test(module)
 
 type AnyReducer = Reducer<object>
 
@@ -143,20 +213,23 @@ export const registeredFor = (prototype: object): AnyReducer | undefined => {
 export const reducerNamed = (name: string): AnyReducer | undefined =>
   (byName.get(name) ?? (registerDeferred() ? byName.get(name) : undefined))?.reducer
 
+const without = (what: string) => (): never => {
+  throw new Error(`functions and classes cannot be ${what} here`)
+}
+
 const withoutTransport: FunctionTransport = {
-  refer: () => {
-    throw new Error('functions and classes cannot be sent here')
-  },
-  resolve: () => {
-    throw new Error('functions and classes cannot be received here')
-  },
+  refer: without('sent'),
+  resolve: without('received'),
+  rebuild: without('received'),
+  capturedBy: () => [],
+  refuseInstances: () => null,
 }
 
 let transport = withoutTransport
 
-/** Sets how functions and classes travel, from now on. */
-export function installFunctionTransport(installed: FunctionTransport): void {
-  transport = installed
+/** Sets how functions and classes travel, from now on; what is left out is not possible then. */
+export function installFunctionTransport(installed: Partial<FunctionTransport>): void {
+  transport = { ...withoutTransport, ...installed }
 }
 
 /** How functions and classes travel now. */

@@ -148,7 +148,7 @@ pub fn connection_send_parts(
     let skip = skip as usize;
     let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let mut rest = slices.as_mut_slice();
-    if skip > rest.iter().map(|part| part.len()).sum() {
+    if skip > rest.iter().map(|part| part.len()).sum::<usize>() {
         return status::system(&std::io::ErrorKind::InvalidInput.into());
     }
     IoSlice::advance_slices(&mut rest, skip);

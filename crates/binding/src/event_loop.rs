@@ -13,6 +13,8 @@ use napi::bindgen_prelude::{Function, JsValue};
 use napi::{Env, Error, Result, check_status, sys};
 use napi_derive::napi;
 
+use crate::stack;
+
 const UV_IDLE: c_int = 6;
 const UV_PREPARE: c_int = 9;
 
@@ -112,6 +114,7 @@ impl Keeper {
 }
 
 unsafe extern "C" fn on_prepare(_handle: *mut c_void) {
+    stack::cleared();
     let Some(keeper) = KEEPER.with_borrow(|keeper| *keeper) else {
         return;
     };

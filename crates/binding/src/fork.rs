@@ -1,7 +1,7 @@
 //! Duplicating this process, and having the fork server do it.
 
 use std::io;
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use mp_os::descriptor;
@@ -26,7 +26,8 @@ pub fn start_forked(control: i32, descriptors: Vec<i32>) -> Vec<f64> {
     let start = || {
         let sent: Vec<BorrowedFd<'_>> =
             (descriptors.iter().map(|fd| descriptor::borrow(*fd))).collect::<io::Result<_>>()?;
-        fork_server::start(descriptor::borrow(control)?, &sent)
+        let control = identity::control_of(control).ok_or(StartError::Gone)?;
+        fork_server::start(control.as_fd(), &sent)
     };
     match start() {
         Ok(started) => vec![

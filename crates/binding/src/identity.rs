@@ -1,10 +1,11 @@
 //! What belongs to the process and not to one environment: a worker thread asks here, not its own module.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use mp_os::{descriptor, memory_file, socket};
+use mp_os::{descriptor, memory_file, process, socket};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
@@ -15,7 +16,15 @@ struct Identity {
     name: Option<Vec<u8>>,
     lifeline: Option<(OwnedFd, OwnedFd)>,
     code_cache: Option<OwnedFd>,
-    fork_server: Option<OwnedFd>,
+    fork_server: Option<ForkServer>,
+}
+
+/// The fork server that a process uses: all of its threads the same one.
+struct ForkServer {
+    /// Threads that are asking it keep the socket open, whatever becomes of this.
+    control: Arc<OwnedFd>,
+    /// Its pidfd, where it is a child of this process.
+    process: Option<OwnedFd>,
 }
 
 static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
@@ -35,6 +44,10 @@ pub fn renew() {
     let mut identity = this_process();
     identity.name = None;
     identity.lifeline = None;
+    // Its children are not this process's.
+    if let Some(server) = &mut identity.fork_server {
+        server.process = None;
+    }
 }
 
 /// Says for the whole process what it was started as. The bytes are the facade's own.
@@ -69,19 +82,66 @@ pub fn code_cache() -> f64 {
 /// The clients' end of the control socket of the fork server that this process uses; null for none.
 #[napi]
 pub fn fork_server() -> Option<i32> {
-    this_process().fork_server.as_ref().map(AsRawFd::as_raw_fd)
+    let process = this_process();
+    process
+        .fork_server
+        .as_ref()
+        .map(|server| server.control.as_raw_fd())
 }
 
-/// Says for the whole process which fork server it uses, and closes the one that it used: 0 or a status.
-/// Less than zero is none.
+/// Says which fork server this process uses from now on, unless it has one; with its pidfd, or less than
+/// zero where it is not a child of this process. Takes over both descriptors. Returns the control socket
+/// to use, or a status.
 #[napi]
-pub fn set_fork_server(control: i32) -> f64 {
-    let adopted = if control < 0 {
-        Ok(None)
-    } else {
-        descriptor::adopt(control).map(Some)
+pub fn use_fork_server(control: i32, pidfd: i32) -> f64 {
+    let adopt = || -> io::Result<i32> {
+        let control = Arc::new(descriptor::adopt(control)?);
+        let process = (pidfd >= 0).then(|| descriptor::adopt(pidfd)).transpose()?;
+        let mut this = this_process();
+        // Another thread may have been faster; without clients the other server ends.
+        let server = this
+            .fork_server
+            .get_or_insert(ForkServer { control, process });
+        Ok(server.control.as_raw_fd())
     };
-    status::of_unit(adopted.map(|control| this_process().fork_server = control))
+    status::of(adopt())
+}
+
+/// This process does not use the fork server of that control socket any more, if it still did. Returns
+/// the exit code of one that was its child and has ended.
+#[napi]
+pub fn forget_fork_server(control: i32) -> Option<i32> {
+    let mut this = this_process();
+    this.fork_server
+        .take_if(|server| server.control.as_raw_fd() == control)
+        .and_then(|server| server.end(Duration::ZERO))
+}
+
+/// Ends the fork server, unless other processes use it too, and waits for that at most so many
+/// milliseconds.
+#[napi]
+pub fn stop_fork_server(patience: u32) {
+    let server = this_process().fork_server.take();
+    if let Some(server) = server {
+        server.end(Duration::from_millis(patience.into()));
+    }
+}
+
+/// The control socket of the fork server in use, kept open for the caller.
+pub fn control_of(control: i32) -> Option<Arc<OwnedFd>> {
+    let this = this_process();
+    let server = this.fork_server.as_ref()?;
+    (server.control.as_raw_fd() == control).then(|| Arc::clone(&server.control))
+}
+
+impl ForkServer {
+    /// Gives up asking, waits for the server's end, and collects its exit code.
+    fn end(self, patience: Duration) -> Option<i32> {
+        let Self { control, process } = self;
+        drop(control);
+        let status = process::wait(process?.as_fd(), Some(patience)).ok()??;
+        Some(status.code())
+    }
 }
 
 /// What is made once.

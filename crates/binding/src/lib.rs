@@ -12,6 +12,8 @@ mod identity;
 mod memory_file;
 mod process;
 mod slab;
+mod source;
+mod stack;
 mod status;
 mod watcher;
 

@@ -1,0 +1,51 @@
+/**
+ * The start method *fork*: the child is a copy of this process, with everything it holds. Mirrors
+ * `multiprocessing.popen_fork`.
+ * @module
+ */
+import { liveAsCopy } from './bootstrap.js'
+import { Child } from './children.js'
+import { RuntimeError } from './errors.js'
+import { abandonStack, becomeForked, makeRandomExchangeable, prepareForForks } from './forked.js'
+import { letGoOfInherited } from './inherited.js'
+import { native } from './native.js'
+import { checked } from './native-status.js'
+import type { Process } from './process.js'
+import { currentProcess, stateOf } from './process-state.js'
+
+/** The option without which V8 has threads that a copy would miss. */
+const SINGLE_THREADED = /^--single[-_]threaded$/
+
+/** Whether this process can be forked. */
+export const canFork = (): boolean =>
+  process.platform === 'linux' && process.execArgv.some((option) => SINGLE_THREADED.test(option))
+
+/** What to do to have it. */
+export const HOW_TO_FORK = 'start the program with node --single-threaded'
+
+/** The parent collects its children itself, and need not be told how they end. */
+const NO_CHANNEL = -1
+
+if (canFork()) makeRandomExchangeable()
+
+/** Starts a process object by forking. In the child, nothing of what called this goes on. */
+export const fork = (process_: Process): Child => {
+  if (!native.isMainThread()) {
+    throw new RuntimeError("a worker thread cannot fork; use getContext('spawn') there")
+  }
+  const { daemon } = stateOf(process_)
+  const parentPid = process.pid
+  const parentName = stateOf(currentProcess()).name
+  const lifeline = checked(native.lifeline(), 'socketpair')
+  const parent = checked(native.duplicateDescriptor(lifeline), 'dup')
+  const [pid, pidfd] = native.forkProcess()
+  if (pid !== 0) {
+    native.closeDescriptor(parent)
+    return new Child(checked(pid!, 'fork'), pidfd!, !daemon)
+  }
+  letGoOfInherited()
+  prepareForForks({ idle: () => false, stay: () => {} })
+  becomeForked(NO_CHANNEL, parentPid)
+  const identity = { name: process_.name, parentName, parentPid, parent }
+  return abandonStack(() => liveAsCopy(process_, identity))
+}
