@@ -82,13 +82,21 @@ const introduce = (self: Process, identity: Identity, daemon: boolean): void => 
   const { name, parent } = identity
   setIdentity(identity)
   become(self, parentOf(identity))
-  native.raiseKeyboardInterruptByDefault(`${banner(name)}KeyboardInterrupt\n`)
+  const lastWords = `${banner(name)}KeyboardInterrupt\n`
+  if (interruptible) native.raiseKeyboardInterruptByDefault(lastWords)
   process.off('uncaughtExceptionMonitor', onUncaught)
   process.on('uncaughtExceptionMonitor', onUncaught)
   if (daemon) {
     const fd = native.duplicateDescriptor(parent)
     if (fd >= 0) native.endWithParent(fd, GRACE)
   }
+}
+
+let interruptible = true
+
+/** @internal Whether SIGINT ends a process once it is known who it is. */
+export const setInterruptible = (now: boolean): void => {
+  interruptible = now
 }
 
 const banner = (name: string): string => `Process ${name}:\n`

@@ -19,6 +19,7 @@ let channel = -1
 /** Whether this is a child; what its modules do before that is not to end the process they share. */
 let forked = false
 let keepServer: () => void
+let onIdle: (again: boolean) => void
 
 /** Set while the stack is unwound that belongs to the parent. */
 let unwinding = false
@@ -57,11 +58,12 @@ export const prepareForForks = ({
 }): void => {
   keepServer = stay
   endWithoutThreads()
-  native.keepLoop((again) => {
-    if (idle()) return
+  onIdle = (again) => {
+    if (idle() && !practising) return
     if (again) process.exit()
     else process.emit('beforeExit', Number(process.exitCode ?? 0))
-  })
+  }
+  native.keepLoop(onIdle)
 }
 
 /** What makes the copy another process than the one it was copied from. */
@@ -70,7 +72,7 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
   forked = true
   replace('pid', native.processId())
   replace('ppid', parentPid)
-  seedRandom()
+  random = seededRandom
   forgetDrawn()
 }
 
@@ -105,9 +107,11 @@ export const makeRandomExchangeable = (): void => {
   })
 }
 
-const seedRandom = (): void => {
+/** Most children ask for no random number, and are spared the seed. */
+const seededRandom = (): number => {
   setFlagsFromString(`--random-seed=${native.randomSeed()}`)
   random = randomAfterFork
+  return random()
 }
 
 /** How many UUIDs, and how many times six bytes for `randomInt`, Node draws at once. */
@@ -135,8 +139,8 @@ const NOTED = Symbol.for('node-multiprocessing.noted')
 /** Walks the way out, so that V8 has compiled it when a child goes there. */
 export const practiseEnd = (): void => {
   practising = true
-  process.emit('beforeExit', 0)
-  process.exit()
+  onIdle(false)
+  onIdle(true)
 }
 
 type FatalException = (error: unknown, fromPromise: boolean) => boolean
@@ -161,10 +165,10 @@ const endWithoutThreads = (): void => {
   const fatalException = internals._fatalException
   internals._fatalException = (error, fromPromise) => {
     // Node takes the end of the parent's stack for an error.
-    if (unwinding) return true
+    if (unwinding) return swallow(fatalException, error, fromPromise)
     if (!forked) {
       log('an error that nobody caught in the fork server: %o', error)
-      return true
+      return swallow(fatalException, error, fromPromise)
     }
     try {
       if (fatalException.call(process, error, fromPromise)) return true
@@ -175,6 +179,22 @@ const endWithoutThreads = (): void => {
     writeError(`${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`)
     leave(process.exitCode ?? 1)
     return false
+  }
+}
+
+/** Node is to go on as if a listener had dealt with it; the program's own are not asked. */
+const swallow = (fatalException: FatalException, error: unknown, fromPromise: boolean): boolean => {
+  const names = ['uncaughtException', 'uncaughtExceptionMonitor'] as const
+  const kept = names.map((name) => [name, process.rawListeners(name)] as const)
+  for (const name of names) process.removeAllListeners(name)
+  process.on('uncaughtException', () => {})
+  try {
+    return fatalException.call(process, error, fromPromise)
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    for (const [name, listeners] of kept) {
+      for (const listener of listeners) process.on(name, listener as () => void)
+    }
   }
 }
 

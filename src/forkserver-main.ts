@@ -2,7 +2,8 @@
  * The fork server: imports what children will need, and then does nothing but fork them.
  * @module
  */
-import { live, onUncaught } from './bootstrap.js'
+import { isAbsolute } from 'node:path'
+import { live, onUncaught, setInterruptible } from './bootstrap.js'
 import { setStartMethod } from './context.js'
 import { adoptEnvironment } from './environment.js'
 import { resumeFromExit } from './exit.js'
@@ -14,7 +15,7 @@ import {
   practiseEnd,
   prepareForForks,
 } from './forked.js'
-import { provideReference } from './functions.js'
+import { forgetFound, provideReference } from './functions.js'
 import { native } from './native.js'
 import { END } from './native-status.js'
 import { takeObjectFromFile } from './objects.js'
@@ -46,7 +47,7 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   process.argv = [process.argv[0]!, ...settings.argv.slice(1)]
   process.execArgv = [...settings.execArgv]
   // A module that waits for what never comes keeps nobody: the loop has nothing else to do then.
-  let waiting = true
+  let waiting = false
   const idle = (): boolean => {
     if (serving && waiting) soon()
     waiting = false
@@ -54,16 +55,36 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   }
   makeRandomExchangeable()
   prepareForForks({ idle, stay })
-  await rehearse()
+  await rehearse(REHEARSALS)
+  waiting = true
   if (compiledCode) publishCode(compiledCode)
   await preloadModules(settings.preload)
   if (waiting) soon()
   waiting = false
 }
 
-/** What is in line for the event loop would otherwise be done in each child. */
+/** How long the server waits for what the modules have under way, in milliseconds. */
+const PATIENCE = 10_000
+
+/**
+ * What is in line for the event loop would otherwise be done in each child; and what is under way in the
+ * thread pool would never end there.
+ */
 const soon = (): void => {
-  setImmediate(() => setImmediate(serve))
+  const end = performance.now() + PATIENCE
+  const turn = (): void => {
+    if (native.activeRequests() === 0 || performance.now() > end) setImmediate(serve)
+    else setTimeout(turn, 1)
+  }
+  setImmediate(turn)
+}
+
+/** A process that a module has started is the server's child: others never hear of its end. */
+const leaveProcesses = (): void => {
+  const internals = process as unknown as { _getActiveHandles(): object[] }
+  for (const handle of internals._getActiveHandles()) {
+    if (handle.constructor.name === 'ChildProcess') (handle as { unref(): void }).unref()
+  }
 }
 
 const serve = (): void => {
@@ -71,15 +92,24 @@ const serve = (): void => {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
-  const channel = native.serveForks(CONTROL)
-  if (channel < 0) native.leave(channel === END ? 0 : 1, -1)
+  leaveProcesses()
+  const [channel, job] = native.serveForks(CONTROL)
+  if (job === undefined && channel! < 0) native.leave(channel === END ? 0 : 1, -1)
   serving = false
-  void run(channel)
+  void (job === undefined ? run(channel!) : standBy(job))
+}
+
+/** Does what can be done before it is known what for; then does that. */
+const standBy = async (job: number): Promise<void> => {
+  if (!native.hasRequest(job)) await rehearse(1)
+  const channel = native.awaitRequest(job)
+  if (channel < 0) native.leave(channel === END ? 0 : 1, -1)
+  await run(channel)
 }
 
 const run = async (channel: number): Promise<void> => {
-  const [preparation, data, parent, control, ...sent] = native.receiveGivenDescriptors(channel)
-  if (control === undefined) native.leave(1, channel)
+  const [control, preparation, data, parent, ...sent] = native.receiveGivenDescriptors(channel)
+  if (parent === undefined) native.leave(1, channel)
   native.useForkServer(control!, -1)
   await live({ preparation: preparation!, data: data!, parent: parent!, sent }, (told) => {
     becomeForked(channel, told.parentPid)
@@ -88,32 +118,36 @@ const run = async (channel: number): Promise<void> => {
 }
 
 /** How often the server goes through it: as often as V8 needs to see what it is worth compiling. */
-const REHEARSALS = 1
+const REHEARSALS = 20
 
 /** What it runs then: any function that can be referred to will do, and a bit of everything. */
-provideReference(Number.isFinite, { module: 'global:', path: ['Number', 'isFinite'] })
-const ROLE = { target: Number.isFinite, args: [1, 'text', { list: [1.5, null] }], daemon: false }
+const AT = { module: 'node:path', path: ['default', 'isAbsolute'] }
+provideReference(isAbsolute, AT)
+const ROLE = { target: isAbsolute, args: ['text', 1, { list: [1.5, null] }], daemon: false }
 
 /**
  * Goes through what a child does, from beginning to end. V8 compiles a function when it is called first,
  * and again when it is called often; what is compiled now is not compiled in each child.
  */
-const rehearse = async (): Promise<void> => {
+const rehearse = async (times: number): Promise<void> => {
   const [self, parent] = whoAmI()
-  for (let i = 0; i < REHEARSALS; i++) {
+  setInterruptible(false)
+  for (let i = 0; i < times; i++) {
     const [ours, theirs] = native.forkServerControl()
     const actor = new Process({ name: `rehearsal-${i}`, ...ROLE })
     withMemoryFiles(
       [partsOfObject(getPreparationData(actor, 'forkserver', '')), encodedData(actor).parts],
-      (files) => native.giveDescriptors(ours!, [...files, descriptors.parent, ours!]),
+      (files) => native.giveDescriptors(ours!, [ours!, ...files, descriptors.parent]),
     )
+    forgetFound(AT)
     await run(theirs!)
     practiseEnd()
-    native.forgetForkServer(native.forkServer() ?? -1)
+    native.stopForkServer(0)
     native.closeDescriptor(ours!)
     native.closeDescriptor(theirs!)
     resume()
   }
+  setInterruptible(true)
   setStartMethod(null, { force: true })
   become(self, parent)
   setBootstrapping(true)

@@ -47,14 +47,13 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
   return withMemoryFiles([preparation, parts], (files) => {
     let exitcode: number | null = null
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const control = ensureRunning()
-      if (control === undefined) return undefined
-      const given = [...files, lifeline, control, ...sent]
-      const [pid, pidfd, channel] = native.startForked(control, given)
+      const server = ensureRunning()
+      if (server === undefined) return undefined
+      const [pid, pidfd, channel] = native.startForked(server, [...files, lifeline, ...sent])
       if (pid! > 0) return new Child(pid!, pidfd!, !daemon, channel!)
-      if (pid === REFUSED) return refuse(control, 'its loader hooks run on a thread of their own')
+      if (pid === REFUSED) return refuse(server, 'its loader hooks run on a thread of their own')
       if (pid !== END) throw errorOf(pid!, 'fork')
-      exitcode = native.forgetForkServer(control) ?? exitcode
+      exitcode = native.forgetForkServer(server) ?? exitcode
     }
     throw new OSError(
       `the fork server ended ${ATTEMPTS} times before it could start a process (exit code ${exitcode ?? 'unknown'})`,
@@ -64,16 +63,16 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
 
 const NONE = -1
 
-const refuse = (control: number, why: string): undefined => {
+const refuse = (server: number, why: string): undefined => {
   log('processes are spawned, not forked: %s', why)
   refused = true
-  native.forgetForkServer(control)
+  native.forgetForkServer(server)
   return undefined
 }
 
 /**
  * Starts the fork server, if there is none that this process knows of; it is ready when it has answered.
- * Returns the control socket; nothing where there cannot be a server.
+ * Returns its number; nothing where there cannot be one.
  */
 export const ensureRunning = (): number | undefined => {
   const known = native.forkServer()
@@ -123,8 +122,10 @@ const launch = (options: string[]): number => {
       }),
     )
     environmentIsServed()
-    collectAtEnd(clients!, pidfd)
-    return checked(native.useForkServer(clients!, pidfd), 'fork')
+    const copy = checked(native.duplicateDescriptor(pidfd), 'dup')
+    const number = checked(native.useForkServer(clients!, pidfd), 'fork')
+    collectAtEnd(number, copy)
+    return number
   } catch (error) {
     native.closeDescriptor(clients!)
     throw error
@@ -134,12 +135,11 @@ const launch = (options: string[]): number => {
 }
 
 /** A server that is killed is not to stay a zombie until somebody asks it again. */
-const collectAtEnd = (control: number, pidfd: number): void => {
-  const copy = checked(native.duplicateDescriptor(pidfd), 'dup')
-  const watcher = new Watcher(copy, () => {
+const collectAtEnd = (number: number, pidfd: number): void => {
+  const watcher = new Watcher(pidfd, () => {
     watcher.close()
-    native.closeDescriptor(copy)
-    native.forgetForkServer(control)
+    native.closeDescriptor(pidfd)
+    native.forgetForkServer(number)
   })
   watcher.want(READABLE)
   watcher.keepAlive(false)

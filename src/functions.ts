@@ -7,7 +7,7 @@ import { type FunctionParts, installFunctionTransport, type Reference } from './
 import { UnpicklingError } from './errors.js'
 import { exportSeenBy } from './exports.js'
 import { knownParts, partsOrReference, variablesOf } from './function-values.js'
-import { importedAs, importedModule, loadNow, specialOf, witnesses } from './module-imports.js'
+import { importedAs, importedExport, importedModule, loadNow, specialOf, witnesses } from './module-imports.js'
 import { refuseInstances } from './private-fields.js'
 import { rebuild } from './rebuild-function.js'
 
@@ -27,13 +27,20 @@ const note = (fn: AnyFunction, reference: Reference): void => {
 }
 
 const refer = (fn: AnyFunction, isClass: boolean): Reference | FunctionParts => {
-  const known = references.get(fn) ?? knownParts(fn, isClass)
+  const known = references.get(fn) ?? exportOfImported(fn) ?? knownParts(fn, isClass)
   if (known) return known
   const found = partsOrReference(fn, isClass)
   if ('definition' in found) return found
   note(fn, found)
   if (!witnesses.has(found.module)) witnesses.set(found.module, fn)
   return found
+}
+
+/** Of modules that were imported for functions that came in, the exports are at hand. */
+const exportOfImported = (fn: AnyFunction): Reference | undefined => {
+  const reference = importedExport(fn)
+  if (reference) note(fn, reference)
+  return reference
 }
 
 const resolve = (reference: Reference, anything: boolean): unknown => {
@@ -72,6 +79,11 @@ const findIn = (root: unknown, { module, path }: Reference): unknown => {
 }
 
 installFunctionTransport({ refer, resolve, rebuild, capturedBy: variablesOf, refuseInstances })
+
+/** @internal What is found there has to be found again the next time. */
+export const forgetFound = (reference: Reference): void => {
+  resolved.delete(keyOf(reference))
+}
 
 /** Says where a function of this package is found, which saves finding out. */
 export const provideReference = (fn: AnyFunction, reference: Reference): void => note(fn, reference)

@@ -33,6 +33,32 @@ const require = createRequire(import.meta.url)
 
 const isBuiltin = (module: string): boolean => module.startsWith('node:')
 
+/** Where a function is exported from, if it is from a module that was imported here. */
+export const importedExport = (fn: unknown): Reference | undefined => {
+  for (const [module, namespace] of modules) {
+    for (const name of Object.keys(namespace)) {
+      const value = exportIn(namespace, name)
+      if (value === fn) return { module, path: [name] }
+      if (name !== 'default' || typeof value !== 'object' || value === null) continue
+      for (const [member, { value: own }] of Object.entries(
+        Object.getOwnPropertyDescriptors(value),
+      )) {
+        if (own === fn) return { module, path: [name, member] }
+      }
+    }
+  }
+  return undefined
+}
+
+/** It may not be initialized yet. */
+const exportIn = (namespace: Record<string, unknown>, name: string): unknown => {
+  try {
+    return namespace[name]
+  } catch {
+    return undefined
+  }
+}
+
 /** A module that this environment has imported for something that came in. */
 export const importedModule = (url: string): Record<string, unknown> | undefined => modules.get(url)
 

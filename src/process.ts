@@ -140,8 +140,8 @@ export class Process<Args extends unknown[] = any[]> {
       state.parentPid === process.pid,
       'can only start a process object created by current process',
     )
-    claim(!stateOf(currentProcess()).daemon, 'daemonic processes are not allowed to have children')
     if (isBootstrapping()) throw importingError()
+    claim(!stateOf(currentProcess()).daemon, 'daemonic processes are not allowed to have children')
     reap()
     const start = starterOf(this)
     state.child = start(this)

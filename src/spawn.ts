@@ -71,7 +71,8 @@ export const inheritedOptions = (execArgv: readonly string[]): string[] => {
     const option = execArgv[i]!
     const name = option.split('=', 1)[0]!
     if (OWN_OPTIONS.test(name)) {
-      if (OWN_OPTIONS_WITH_VALUE.test(option)) i++
+      // After -p there need not be one.
+      if (OWN_OPTIONS_WITH_VALUE.test(option) && !execArgv[i + 1]?.startsWith('-')) i++
     } else if (DEBUGGER.test(option)) kept.push('--inspect=0')
     else if (DEBUGGER_PORT.test(option)) i += option.includes('=') ? 0 : 1
     else kept.push(option)

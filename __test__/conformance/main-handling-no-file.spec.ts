@@ -48,6 +48,7 @@ const options: readonly (readonly string[])[] = [
   ['--input-type', 'module', '--eval', moduleText],
   ['-e', moduleText, '--input-type=module'],
   ['-p', expression],
+  ['-p', '-e', expression],
   ['-pe', expression],
   ['--print', expression],
 ]

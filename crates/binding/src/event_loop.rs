@@ -95,6 +95,22 @@ pub fn keep_loop(env: Env, on_idle: Function<'_, (), ()>) -> Result<()> {
     Ok(())
 }
 
+/// How many requests are under way on the event loop: work in libuv's thread pool, writes, look-ups.
+#[napi]
+pub fn active_requests(env: Env) -> Result<u32> {
+    /// The beginning of `uv_loop_t`, which libuv keeps as it is in all of its versions 1.
+    #[repr(C)]
+    struct EventLoop {
+        data: *mut c_void,
+        active_handles: u32,
+        handle_queue: [*mut c_void; 2],
+        active_requests: u32,
+    }
+    let event_loop = env.get_uv_event_loop()?.cast::<EventLoop>();
+    // SAFETY: the loop of this environment, on its thread.
+    Ok(unsafe { (*event_loop).active_requests })
+}
+
 /// Whether anything but our own handle keeps the loop alive.
 #[napi]
 pub fn is_loop_alive() -> bool {

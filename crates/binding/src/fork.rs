@@ -7,9 +7,11 @@ use std::time::Duration;
 use mp_os::descriptor;
 use mp_os::process::fork::{self, Fork};
 use mp_os::process::fork_server::{self, Served, StartError};
+use mp_os::readiness::{self, Interest};
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use crate::descriptor::deadline;
 use crate::{event_loop, identity, process, status};
 
 /// The two ends of a fork server's control socket, its clients' and its own; or `[status]`.
@@ -18,16 +20,18 @@ pub fn fork_server_control() -> Vec<f64> {
     numbers(fork_server::control().map(|(clients, server)| vec![clients, server]))
 }
 
-/// Has the fork server make a child that is given these descriptors: `[pid, pidfd, channel]`; or
+/// Has the fork server of that number make a child that is given its control socket and these descriptors:
+/// `[pid, pidfd, channel]`; or
 /// `[status]`: `END` when there is no server, `REFUSED` when it cannot fork. Blocks until the server has
 /// answered.
 #[napi]
-pub fn start_forked(control: i32, descriptors: Vec<i32>) -> Vec<f64> {
+pub fn start_forked(server: u32, descriptors: Vec<i32>) -> Vec<f64> {
     let start = || {
-        let sent: Vec<BorrowedFd<'_>> =
-            (descriptors.iter().map(|fd| descriptor::borrow(*fd))).collect::<io::Result<_>>()?;
-        let control = identity::control_of(control).ok_or(StartError::Gone)?;
-        fork_server::start(control.as_fd(), &sent)
+        let control = identity::control_of(server).ok_or(StartError::Gone)?;
+        let given: Vec<BorrowedFd<'_>> = std::iter::once(Ok(control.as_fd()))
+            .chain(descriptors.iter().map(|fd| descriptor::borrow(*fd)))
+            .collect::<io::Result<_>>()?;
+        fork_server::start(control.as_fd(), &given)
     };
     match start() {
         Ok(started) => vec![
@@ -54,10 +58,11 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
     Ok(status.map(mp_os::process::ExitStatus::code))
 }
 
-/// Makes this process a fork server. Returns in each child it makes, with the child's channel; and in
-/// the server `END` when nobody is left who could ask, or a status.
+/// Makes this process a fork server. Returns `[channel]` in each child it makes, `[-1, job]` in one that
+/// has nothing to do yet (see `awaitRequest`), and in the server `[END]` when nobody is left who could ask,
+/// or `[status]`.
 #[napi]
-pub fn serve_forks(env: Env, control: i32) -> Result<f64> {
+pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     let serve = || {
         let control = descriptor::adopt(control)?;
         fork::carry_memory_over()?;
@@ -69,10 +74,35 @@ pub fn serve_forks(env: Env, control: i32) -> Result<f64> {
         Ok(Served::Child(channel)) => {
             identity::renew();
             event_loop::renew(&env)?;
-            Ok(channel.into_raw_fd().into())
+            Ok(vec![channel.into_raw_fd().into()])
         }
-        Ok(Served::Over) => Ok(status::END),
-        Err(error) => Ok(status::system(&error)),
+        Ok(Served::Spare(job)) => {
+            identity::renew();
+            event_loop::renew(&env)?;
+            Ok(vec![status::NOT_YET, job.into_raw_fd().into()])
+        }
+        Ok(Served::Over) => Ok(vec![status::END]),
+        Err(error) => Ok(vec![status::system(&error)]),
+    }
+}
+
+/// In a child that has nothing to do yet: whether it has now. Does not block.
+#[napi]
+pub fn has_request(job: i32) -> bool {
+    descriptor::borrow(job)
+        .and_then(|job| readiness::wait_one(job, Interest::Readable, deadline(0.0)))
+        .unwrap_or(true)
+}
+
+/// In a child that has nothing to do yet: blocks until it has, and returns its channel; `END` when nothing
+/// will come, or a status.
+#[napi]
+pub fn await_request(job: i32) -> f64 {
+    let wait = || fork_server::await_request(descriptor::adopt(job)?);
+    match wait() {
+        Ok(Some(channel)) => channel.into_raw_fd().into(),
+        Ok(None) => status::END,
+        Err(error) => status::system(&error),
     }
 }
 

@@ -17,10 +17,14 @@ struct Identity {
     lifeline: Option<(OwnedFd, OwnedFd)>,
     code_cache: Option<OwnedFd>,
     fork_server: Option<ForkServer>,
+    /// How many there have been.
+    fork_servers: u32,
 }
 
 /// The fork server that a process uses: all of its threads the same one.
 struct ForkServer {
+    /// Tells it from those before it.
+    number: u32,
     /// Threads that are asking it keep the socket open, whatever becomes of this.
     control: Arc<OwnedFd>,
     /// Its pidfd, where it is a child of this process.
@@ -32,6 +36,7 @@ static IDENTITY: Mutex<Identity> = Mutex::new(Identity {
     lifeline: None,
     code_cache: None,
     fork_server: None,
+    fork_servers: 0,
 });
 
 fn this_process() -> MutexGuard<'static, Identity> {
@@ -79,42 +84,42 @@ pub fn code_cache() -> f64 {
     )
 }
 
-/// The clients' end of the control socket of the fork server that this process uses; null for none.
+/// The number of the fork server that this process uses; null for none.
 #[napi]
-pub fn fork_server() -> Option<i32> {
-    let process = this_process();
-    process
-        .fork_server
-        .as_ref()
-        .map(|server| server.control.as_raw_fd())
+pub fn fork_server() -> Option<u32> {
+    Some(this_process().fork_server.as_ref()?.number)
 }
 
 /// Says which fork server this process uses from now on, unless it has one; with its pidfd, or less than
-/// zero where it is not a child of this process. Takes over both descriptors. Returns the control socket
-/// to use, or a status.
+/// zero where it is not a child of this process. Takes over both descriptors. Returns the number of the
+/// one to use, or a status.
 #[napi]
 pub fn use_fork_server(control: i32, pidfd: i32) -> f64 {
-    let adopt = || -> io::Result<i32> {
+    let adopt = || -> io::Result<u32> {
         let control = Arc::new(descriptor::adopt(control)?);
         let process = (pidfd >= 0).then(|| descriptor::adopt(pidfd)).transpose()?;
         let mut this = this_process();
-        // Another thread may have been faster; without clients the other server ends.
-        let server = this
-            .fork_server
-            .get_or_insert(ForkServer { control, process });
-        Ok(server.control.as_raw_fd())
+        this.fork_servers += 1;
+        let number = this.fork_servers;
+        // Another thread may have been faster; without clients this one ends.
+        let server = this.fork_server.get_or_insert(ForkServer {
+            number,
+            control,
+            process,
+        });
+        Ok(server.number)
     };
     status::of(adopt())
 }
 
-/// This process does not use the fork server of that control socket any more, if it still did. Returns
-/// the exit code of one that was its child and has ended.
+/// This process does not use the fork server of that number any more, if it still did. Returns the exit
+/// code of one that was its child and has ended.
 #[napi]
-pub fn forget_fork_server(control: i32) -> Option<i32> {
-    let mut this = this_process();
-    this.fork_server
-        .take_if(|server| server.control.as_raw_fd() == control)
-        .and_then(|server| server.end(Duration::ZERO))
+pub fn forget_fork_server(number: i32) -> Option<i32> {
+    let forgotten = this_process()
+        .fork_server
+        .take_if(|server| i64::from(server.number) == i64::from(number));
+    forgotten?.end(Duration::ZERO)
 }
 
 /// Ends the fork server, unless other processes use it too, and waits for that at most so many
@@ -127,17 +132,19 @@ pub fn stop_fork_server(patience: u32) {
     }
 }
 
-/// The control socket of the fork server in use, kept open for the caller.
-pub fn control_of(control: i32) -> Option<Arc<OwnedFd>> {
+/// The control socket of the fork server of a number, kept open for the caller.
+pub fn control_of(number: u32) -> Option<Arc<OwnedFd>> {
     let this = this_process();
     let server = this.fork_server.as_ref()?;
-    (server.control.as_raw_fd() == control).then(|| Arc::clone(&server.control))
+    (server.number == number).then(|| Arc::clone(&server.control))
 }
 
 impl ForkServer {
     /// Gives up asking, waits for the server's end, and collects its exit code.
     fn end(self, patience: Duration) -> Option<i32> {
-        let Self { control, process } = self;
+        let Self {
+            control, process, ..
+        } = self;
         drop(control);
         let status = process::wait(process?.as_fd(), Some(patience)).ok()??;
         Some(status.code())

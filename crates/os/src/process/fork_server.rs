@@ -13,6 +13,10 @@
 //! server → channel → client FAILED, an error number; or REFUSED: there is no child
 //! ```
 //!
+//! A server that has nothing to do makes a *spare*: a child that has done all that it can before
+//! it knows what it is for. It has a socket of its own, over which the server passes on the far end
+//! of a channel; its first word on that is STARTED, as any child's.
+//!
 //! All sockets keep messages apart (`SOCK_SEQPACKET`). That the child itself says that it has
 //! started leaves no doubt when the server dies: either there is such a message, or the channel's
 //! end, and then there is no child.
@@ -28,7 +32,7 @@ use std::{
 };
 
 use rustix::{
-    event::epoll,
+    event::{Timespec, epoll},
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
 };
@@ -136,6 +140,22 @@ pub fn start(
     control: BorrowedFd<'_>,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<Started, StartError> {
+    for _ in 1..ATTEMPTS {
+        if let Some(started) = try_start(control, descriptors)? {
+            return Ok(started);
+        }
+    }
+    try_start(control, descriptors)?.ok_or(StartError::Gone)
+}
+
+/// How often a child may be killed before it could say that it has started.
+const ATTEMPTS: usize = 10;
+
+/// Nothing when the child ended before it began.
+fn try_start(
+    control: BorrowedFd<'_>,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Option<Started>, StartError> {
     let (channel, far_end) = self::control()?;
     // What the child is to have lies there before it does.
     give(channel.as_fd(), descriptors)?;
@@ -147,7 +167,7 @@ pub fn start(
         match (receive(channel.as_fd(), &mut came)?, came.pop()) {
             (Some(Word::Started(pid)), Some(pidfd)) => {
                 let child = Child { pid, pidfd };
-                return Ok(Started { child, channel });
+                return Ok(Some(Started { child, channel }));
             }
             (Some(Word::Started(_)), None) => {
                 // This process may not open any more descriptors.
@@ -157,8 +177,8 @@ pub fn start(
                 return Err(io::Error::from_raw_os_error(errno).into());
             }
             (Some(Word::Refused), _) => return Err(StartError::Refused),
-            // The server has seen it end before the child could say that it began.
-            (Some(Word::Ended(_) | Word::Left(_)) | None, _) => return Err(StartError::Gone),
+            (Some(Word::Ended(_) | Word::Left(_)), _) => return Ok(None),
+            (None, _) => return Err(StartError::Gone),
         }
     }
 }
@@ -203,7 +223,15 @@ fn ask(control: BorrowedFd<'_>, far_end: BorrowedFd<'_>) -> Result<(), StartErro
 /// The next message on a channel; nothing at its end.
 fn receive(channel: BorrowedFd<'_>, descriptors: &mut Vec<OwnedFd>) -> io::Result<Option<Word>> {
     let mut bytes = [0; WORD_BYTES];
-    match socket::receive(channel, &mut bytes, descriptors) {
+    let received = match socket::receive(channel, &mut bytes, descriptors) {
+        // It was closed over there with something unread. That is told first and once; what was
+        // sent before is still to be had.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            socket::receive(channel, &mut bytes, descriptors)
+        }
+        received => received,
+    };
+    match received {
         Ok(0) => Ok(None),
         Ok(length) => Word::from_bytes(&bytes[..length])
             .map(Some)
@@ -255,6 +283,8 @@ pub fn collect(
 pub enum Served {
     /// In a new child, with its end of the channel.
     Child(OwnedFd),
+    /// In a new spare, with what [`await_request`] needs. SIGINT is ignored until then.
+    Spare(OwnedFd),
     /// In the server, when nobody is left who could ask.
     Over,
 }
@@ -271,17 +301,26 @@ pub enum Served {
 /// That of [`fork`], each time it forks.
 pub unsafe fn serve(control: OwnedFd) -> io::Result<Served> {
     // Ctrl-C is for the program and its children, each of which has its own answer to it.
-    let _deaf = Deaf::to(libc::SIGINT);
+    let deaf = Deaf::to(libc::SIGINT);
     let mut server = Server::new(control)?;
     let mut events = Vec::with_capacity(64);
     loop {
+        let idle = Timespec::default();
+        let patience = server.wants_spare().then_some(&idle);
         match epoll::wait(
             &server.epoll,
             rustix::buffer::spare_capacity(&mut events),
-            None,
+            patience,
         ) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
+        }
+        if events.is_empty() && server.wants_spare() {
+            // SAFETY: as the caller has promised.
+            if let Some(job) = unsafe { server.make_spare() } {
+                mem::forget(deaf);
+                return Ok(Served::Spare(job));
+            }
         }
         for event in events.drain(..) {
             match event.data.u64() {
@@ -333,6 +372,13 @@ impl Deaf {
             Self { signal, former }
         }
     }
+
+    /// Dropping it brings back the default action.
+    fn no_more(signal: c_int) -> Self {
+        // SAFETY: all zeros is a valid sigaction, and that action.
+        let former = unsafe { mem::zeroed() };
+        Self { signal, former }
+    }
 }
 
 impl Drop for Deaf {
@@ -365,7 +411,22 @@ struct Server {
     epoll: OwnedFd,
     control: OwnedFd,
     /// What has been made and not been collected, by pid.
-    children: HashMap<u64, Started>,
+    children: HashMap<u64, Kept>,
+    spare: Option<Spare>,
+    /// Cleared while there is no use in trying.
+    may_make_spare: bool,
+}
+
+/// A child, and where to say how it ends; a spare has no such place yet.
+struct Kept {
+    child: Child,
+    channel: Option<OwnedFd>,
+}
+
+struct Spare {
+    key: u64,
+    /// Where it waits for a request.
+    job: OwnedFd,
 }
 
 impl Server {
@@ -378,7 +439,34 @@ impl Server {
             epoll,
             control,
             children,
+            spare: None,
+            may_make_spare: true,
         })
+    }
+
+    fn wants_spare(&self) -> bool {
+        self.spare.is_none() && self.may_make_spare
+    }
+
+    /// Makes a spare; returns in it what it waits on.
+    ///
+    /// # Safety
+    ///
+    /// That of [`fork`].
+    unsafe fn make_spare(&mut self) -> Option<OwnedFd> {
+        // Only once for each request: what fails now (no memory, too many processes) fails again.
+        self.may_make_spare = false;
+        let (job, far_end) = control().ok()?;
+        // SAFETY: as the caller has promised.
+        match unsafe { fork() } {
+            Ok(Fork::Child) => return Some(far_end),
+            Ok(Fork::Parent(child)) => {
+                let key = self.watch(child, None);
+                self.spare = Some(Spare { key, job });
+            }
+            Err(_) => {}
+        }
+        None
     }
 
     /// # Safety
@@ -390,9 +478,13 @@ impl Server {
             Asked::Nothing => return Ok(None),
             Asked::Over => return Ok(Some(Served::Over)),
         };
+        self.may_make_spare = true;
+        let Some(channel) = self.hand_over(channel) else {
+            return Ok(None);
+        };
         // SAFETY: as the caller has promised.
         match unsafe { fork() } {
-            Ok(Fork::Parent(child)) => self.watch(Started { child, channel }),
+            Ok(Fork::Parent(child)) => drop(self.watch(child, Some(channel))),
             Ok(Fork::Child) => {
                 begin(channel.as_fd());
                 return Ok(Some(Served::Child(channel)));
@@ -405,34 +497,72 @@ impl Server {
         Ok(None)
     }
 
-    fn watch(&mut self, started: Started) {
-        let key = u64::from(started.child.pid.cast_unsigned());
+    /// Lets the spare answer a request; returns it when there is no spare.
+    fn hand_over(&mut self, channel: OwnedFd) -> Option<OwnedFd> {
+        let Some(Spare { key, job }) = self.spare.take() else {
+            return Some(channel);
+        };
+        let handed = socket::send(job.as_fd(), &[IoSlice::new(&[1])], &[channel.as_fd()]);
+        match (handed, self.children.get_mut(&key)) {
+            (Ok(_), Some(kept)) => {
+                kept.channel = Some(channel);
+                None
+            }
+            // It was killed.
+            _ => Some(channel),
+        }
+    }
+
+    fn watch(&mut self, child: Child, channel: Option<OwnedFd>) -> u64 {
+        let key = u64::from(child.pid.cast_unsigned());
         let data = epoll::EventData::new_u64(key);
         // Without it (ENOMEM, or the limit of watches) the child runs, and its own word counts.
-        let _ = epoll::add(
-            &self.epoll,
-            &started.child.pidfd,
-            data,
-            epoll::EventFlags::IN,
-        );
-        self.children.insert(key, started);
+        let _ = epoll::add(&self.epoll, &child.pidfd, data, epoll::EventFlags::IN);
+        self.children.insert(key, Kept { child, channel });
+        key
     }
 
     fn reap(&mut self, key: u64) {
-        let Some(started) = self.children.get(&key) else {
+        let Some(kept) = self.children.get(&key) else {
             return;
         };
-        let status = match try_wait(started.child.pidfd.as_fd()) {
+        let status = match try_wait(kept.child.pidfd.as_fd()) {
             Ok(None) => return,
             Ok(Some(status)) => status,
             Err(_) => ExitStatus::Unknown,
         };
         let code = status.code();
-        if let Some(Started { channel, child }) = self.children.remove(&key) {
-            // It is closed below, which would do too.
+        if let Some(Kept { channel, child }) = self.children.remove(&key) {
+            // It is closed below, but descendants may hold it too.
             let _ = epoll::delete(&self.epoll, &child.pidfd);
-            // Whoever asked for it may be gone.
-            let _ = Word::Ended(code).send(channel.as_fd(), &[]);
+            if let Some(channel) = channel {
+                // Whoever asked for it may be gone.
+                let _ = Word::Ended(code).send(channel.as_fd(), &[]);
+            }
+        }
+        if self.spare.as_ref().is_some_and(|spare| spare.key == key) {
+            self.spare = None;
+        }
+    }
+}
+
+/// In a spare: waits until it has something to do, and returns its end of the channel; nothing when
+/// the server is gone, and nothing will come.
+///
+/// # Errors
+///
+/// What the kernel says of waiting.
+pub fn await_request(job: OwnedFd) -> io::Result<Option<OwnedFd>> {
+    loop {
+        wait_one(job.as_fd(), Interest::Readable, Deadline::after(None))?;
+        match asked(job.as_fd())? {
+            Asked::For(channel) => {
+                drop(Deaf::no_more(libc::SIGINT));
+                begin(channel.as_fd());
+                return Ok(Some(channel));
+            }
+            Asked::Nothing => {}
+            Asked::Over => return Ok(None),
         }
     }
 }
