@@ -22,7 +22,7 @@ import { takeObjectFromFile } from './objects.js'
 import { preloadModules } from './preload.js'
 import { encodedData, getPreparationData, partsOfObject, withMemoryFiles } from './preparation.js'
 import { Process } from './process.js'
-import { become, setBootstrapping, whoAmI } from './process-state.js'
+import { become, parentProcess, setBootstrapping, whoAmI } from './process-state.js'
 import { descriptors } from './spawn.js'
 import { publishCode } from './spawned.js'
 
@@ -145,6 +145,7 @@ const rehearse = async (times: number): Promise<void> => {
     native.stopForkServer(0)
     native.closeDescriptor(ours!)
     native.closeDescriptor(theirs!)
+    native.closeDescriptor(parentProcess()!.sentinel)
     resume()
   }
   setInterruptible(true)

@@ -42,7 +42,7 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
   const { parts, descriptors: sent } = encodedData(process_)
   const told = getPreparationData(process_, startMethod, '')
   const lifeline = checked(native.lifeline(), 'socketpair')
-  ensureRunning()
+  if (ensureRunning() === undefined) return undefined
   const preparation = partsOfObject({ ...told, environment: changedEnvironment() })
   return withMemoryFiles([preparation, parts], (files) => {
     let exitcode: number | null = null
@@ -51,7 +51,7 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
       if (server === undefined) return undefined
       const [pid, pidfd, channel] = native.startForked(server, [...files, lifeline, ...sent])
       if (pid! > 0) return new Child(pid!, pidfd!, !daemon, channel!)
-      if (pid === REFUSED) return refuse(server, 'its loader hooks run on a thread of their own')
+      if (pid === REFUSED) return refuse('its loader hooks run on a thread of their own')
       if (pid !== END) throw errorOf(pid!, 'fork')
       exitcode = native.forgetForkServer(server) ?? exitcode
     }
@@ -61,12 +61,10 @@ const fork = (process_: Process, startMethod: string | null): Child | undefined 
   })
 }
 
-const NONE = -1
-
-const refuse = (server: number, why: string): undefined => {
+const refuse = (why: string): undefined => {
   log('processes are spawned, not forked: %s', why)
   refused = true
-  native.forgetForkServer(server)
+  native.stopForkServer(GRACE)
   return undefined
 }
 
@@ -79,7 +77,7 @@ export const ensureRunning = (): number | undefined => {
   if (known !== null) return known
   const options = inheritedOptions(process.execArgv).filter((option) => !DEBUGGER.test(option))
   if ([...options, process.env.NODE_OPTIONS ?? ''].some((option) => LOADER.test(option))) {
-    return refuse(NONE, '--loader runs loader hooks on a thread of their own')
+    return refuse('--loader runs loader hooks on a thread of their own')
   }
   return launch(options)
 }

@@ -119,7 +119,8 @@ pub fn forget_fork_server(number: i32) -> Option<i32> {
     let forgotten = this_process()
         .fork_server
         .take_if(|server| i64::from(server.number) == i64::from(number));
-    forgotten?.end(Duration::ZERO)
+    // Its sockets are closed a moment before it can be collected.
+    forgotten?.end(Duration::from_secs(1))
 }
 
 /// Ends the fork server, unless other processes use it too, and waits for that at most so many
