@@ -206,7 +206,7 @@ if (mp.isMainProcess) {
   openSync('/etc/hostname')
   const [kept, given] = mp.Pipe()
   const idle = []
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 12; i++) {
     const [ours, theirs] = mp.Pipe()
     const child = new mp.Process({ target: listen, args: [theirs] })
     child.start()
@@ -214,7 +214,8 @@ if (mp.isMainProcess) {
     idle.push([child, ours, await ours.recv()])
   }
   const counts = idle.map(([, , held]) => held.length)
-  show(new Set(counts).size, idle.some(([, , held]) => held.includes('/etc/hostname')))
+  // What each held of those before it would add up; a child that stood by has a few more than others.
+  show(Math.max(...counts) - Math.min(...counts) < 6, idle.some(([, , held]) => held.includes('/etc/hostname')))
   const unknown = readlinkSync('/proc/self/fd/' + given.fileno())
   show(idle.some(([, , held]) => held.includes(unknown)))
   for (const [child, ours] of idle) { ours.close(); await child.join() }
@@ -222,5 +223,5 @@ if (mp.isMainProcess) {
 }
 `,
   )
-  t.deepEqual(shown(stdout), [[1, false], [false], [0, 0, 0, 0, 0]], stderr)
+  t.deepEqual(shown(stdout), [[true, false], [false], Array(12).fill(0)], stderr)
 })

@@ -478,7 +478,9 @@ if (mp.isMainProcess) {
   const [first, ...outcomes] = lines(stdout)
   t.is(first, '5', stderr)
   const tooLarge = 'spawn true E2BIG execve null 0'
-  const expected = mp.getAllStartMethods().map((name) => (name === 'spawn' ? tooLarge : `${name} 5`))
+  const expected = mp
+    .getAllStartMethods()
+    .map((name) => (name === 'spawn' ? tooLarge : `${name} 5`))
   t.deepEqual(outcomes, [...expected, ...expected], stderr)
 })
 
