@@ -309,12 +309,16 @@ console.log(own.exitcode)
 
 test("node's own options are passed on, but not those of the debugger's port or of what is run", async (t) => {
   const source = `
-export const show = () => console.log(JSON.stringify([process.execArgv, globalThis.preloaded ?? null]))
+import { url } from 'node:inspector'
+export const show = () => console.log(JSON.stringify([process.execArgv, globalThis.preloaded ?? null, url() !== undefined]))
 if (mp.isMainProcess) {
-  const child = new mp.Process({ target: show })
-  child.start()
-  await child.join()
-  console.log(child.exitcode)
+  for (const method of mp.getAllStartMethods()) {
+    console.log(method)
+    const child = new (mp.getContext(method).Process)({ target: show })
+    child.start()
+    await child.join()
+    console.log(child.exitcode)
+  }
 }
 `
   const written = write(t, source, { files: { 'preload.cjs': 'globalThis.preloaded = 1' } })
@@ -336,9 +340,17 @@ if (mp.isMainProcess) {
     ],
   ] as const) {
     const outcome = await runNode([written.main], { execArgv, cwd: written.folder })
-    const [shown, code] = lines(outcome.stdout)
-    t.is(code, '0', outcome.stderr)
-    t.deepEqual(JSON.parse(shown ?? ''), [expected, execArgv[0] === '-r' ? 1 : null])
+    const said = lines(outcome.stdout)
+    t.is(said.length, 3 * mp.getAllStartMethods().length, outcome.stderr)
+    const debugged = execArgv[0].startsWith('--inspect')
+    for (let i = 0; i < said.length; i += 3) {
+      const [method, shown, code] = said.slice(i)
+      t.is(code, '0', outcome.stderr)
+      const preloaded = execArgv[0] === '-r' ? 1 : null
+      // A forked child has no debugger's thread; its own children may be spawned with the options.
+      const [options, listens] = method === 'spawn' ? [expected, debugged] : [execArgv, false]
+      t.deepEqual(JSON.parse(shown ?? ''), [options, preloaded, listens], method)
+    }
   }
 })
 
@@ -429,34 +441,45 @@ if (mp.isMainProcess) {
   t.is(stdout, '5\n', stderr)
 })
 
-test('huge arguments arrive, and a huge environment is an OSError', async (t) => {
+test('huge arguments arrive, and so does a huge environment, which is an OSError where a node is spawned', async (t) => {
   const { stdout, stderr } = await program(
     t,
     `
 export const check = (bytes, text) => process.exit(bytes.length === 200e6 && bytes[199e6] === 7 && text.length === 20e6 ? 5 : 6)
+export const sum = () => {
+  const values = ['ONE', ...Array.from({ length: 40 }, (_, i) => 'MANY' + i)].map((name) => process.env[name] ?? '')
+  process.exit(values.join('').length === Number(process.env.EXPECTED) ? 5 : 6)
+}
 if (mp.isMainProcess) {
   const child = new mp.Process({ target: check, args: [new Uint8Array(200e6).fill(7), 'x'.repeat(20e6)] })
   child.start()
   await child.join()
   console.log(child.exitcode)
-  for (const [name, value] of [['ONE', 'x'.repeat(200_000)], ['MANY', '']]) {
-    if (name === 'ONE') process.env[name] = value
-    else for (let i = 0; i < 40; i++) process.env['MANY' + i] = 'x'.repeat(100_000)
-    const failing = new mp.Process({ target: check })
-    try {
-      failing.start()
-      console.log('started')
-      await failing.join()
-    } catch (error) {
-      console.log(error instanceof mp.OSError, error.code, error.syscall, failing.pid, mp.activeChildren().length)
+  for (const [name, length] of [['ONE', 200_000], ['MANY', 40 * 100_000]]) {
+    if (name === 'ONE') process.env.ONE = 'x'.repeat(length)
+    else for (let i = 0; i < 40; i++) process.env['MANY' + i] = 'x'.repeat(length / 40)
+    process.env.EXPECTED = length
+    for (const method of mp.getAllStartMethods()) {
+      const started = new (mp.getContext(method).Process)({ target: sum })
+      try {
+        started.start()
+        await started.join()
+        console.log(method, started.exitcode)
+      } catch (error) {
+        console.log(method, error instanceof mp.OSError, error.code, error.syscall, started.pid, mp.activeChildren().length)
+      }
     }
-    delete process.env[name]
+    delete process.env.ONE
   }
 }
 `,
     { limit: 60_000 },
   )
-  t.is(stdout, '5\ntrue E2BIG execve null 0\ntrue E2BIG execve null 0\n', stderr)
+  const [first, ...outcomes] = lines(stdout)
+  t.is(first, '5', stderr)
+  const tooLarge = 'spawn true E2BIG execve null 0'
+  const expected = mp.getAllStartMethods().map((name) => (name === 'spawn' ? tooLarge : `${name} 5`))
+  t.deepEqual(outcomes, [...expected, ...expected], stderr)
 })
 
 test('an executable that is none is an OSError, and a process that failed to start may be started again', async (t) => {

@@ -1,5 +1,4 @@
 import test from 'ava'
-import * as mp from 'node-multiprocessing'
 import { type Outcome, runProgram } from './helpers/run-program.js'
 
 const run = (name: string): Promise<Outcome> =>
@@ -51,7 +50,7 @@ test.serial('library-reference-process-ids shows the ids of two processes', asyn
   t.is(main, pid)
   t.true(child !== undefined && child > 0)
   t.not(child, main)
-  if (mp.getAllStartMethods()[0] === 'spawn') t.is(childParent, main)
+  t.is(childParent, main)
   t.is(code, 0)
 })
 

@@ -6,6 +6,8 @@ const threads = `
 import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 const thread = (workerData) => new Worker(new URL(import.meta.url), { workerData })
+// A process that was forked has no threads of its own.
+const { Process } = mp.getContext('spawn')
 `
 
 test('twenty threads load the package at once and each talks to itself', async (t) => {
@@ -163,7 +165,7 @@ export const withThread = async () => {
 if (!isMainThread) {
   parentPort.postMessage([mp.isMainProcess, mp.parentProcess() === null])
 } else if (mp.isMainProcess) {
-  const child = new mp.Process({ target: withThread, name: 'mine' })
+  const child = new Process({ target: withThread, name: 'mine' })
   child.start()
   await child.join()
 }
@@ -214,12 +216,12 @@ export const stubborn = async (ready) => {
   await new Promise(() => setInterval(() => {}, 1000))
 }
 export const middle = async (ready) => {
-  new mp.Process({ target: stubborn, args: [ready], daemon: true }).start()
+  new Process({ target: stubborn, args: [ready], daemon: true }).start()
   await new Promise(() => setInterval(() => {}, 1000))
 }
 if (isMainThread && mp.isMainProcess) {
   const [reader, writer] = mp.Pipe(false)
-  const child = new mp.Process({ target: middle, args: [writer] })
+  const child = new Process({ target: middle, args: [writer] })
   child.start()
   writer.close()
   const pid = await reader.recv()

@@ -17,7 +17,7 @@ import { createRequire, Module } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
 import type { Reference } from './codec/index.js'
-import { UnpicklingError } from './errors.js'
+import { RuntimeError, UnpicklingError } from './errors.js'
 import type * as ImportModule from './import-module.js'
 import { isMainProcess, whileImporting } from './process-state.js'
 
@@ -82,9 +82,15 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
       if (!modules.has(url)) modules.set(url, await importInTime(url))
     }
   } catch (cause) {
-    throw new UnpicklingError(`cannot import ${urls.join(', ')}: ${messageOf(cause)}`, { cause })
+    throw cannotImport(urls.join(', '), cause)
   }
 }
+
+/** What was wrong, with what it was wrong with. A module that starts processes unguarded is told so plainly. */
+const cannotImport = (what: string, cause: unknown, advice = ''): unknown =>
+  cause instanceof UnpicklingError || cause instanceof RuntimeError
+    ? cause
+    : new UnpicklingError(`cannot import ${what}: ${messageOf(cause)}${advice}`, { cause })
 
 /**
  * A module that functions were sent from is loaded, and imported in no time; unless it is still being
@@ -185,7 +191,7 @@ export const loadNow = (url: string): Record<string, unknown> => {
   } catch (cause) {
     const how = (cause as { code?: string }).code === 'ERR_REQUIRE_ASYNC_MODULE'
     const advice = how ? '; it has a top-level await: receive with the Promise form' : ''
-    throw new UnpicklingError(`cannot import ${url}: ${messageOf(cause)}${advice}`, { cause })
+    throw cannotImport(url, cause, advice)
   }
 }
 

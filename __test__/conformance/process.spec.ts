@@ -342,9 +342,11 @@ rowInBothForms('_TestProcess.test_child_fd_inflation', async (t, { calls }) => {
   results.close()
 })
 
-rowInBothForms('_TestProcess.test_wait_for_threads', async (t, { calls }) => {
+rowInBothForms('_TestProcess.test_wait_for_threads', async (t, { method, calls }) => {
   const folder = temporaryFolder(t)
-  for (const target of [child.leaveThreads, child.leaveTimers]) {
+  // A forked child cannot have threads; that it is told so is asserted below.
+  const targets = method === 'spawn' ? [child.leaveThreads, child.leaveTimers] : [child.leaveTimers]
+  for (const target of targets) {
     const awaited = joinPath(folder, `${target.name}-awaited`)
     const abandoned = joinPath(folder, `${target.name}-abandoned`)
     const p = new mp.Process({ target, args: [awaited, abandoned] })
@@ -354,6 +356,15 @@ rowInBothForms('_TestProcess.test_wait_for_threads', async (t, { calls }) => {
     t.is(readFileSync(awaited, 'utf8'), 'done')
     t.throws(() => readFileSync(abandoned), { code: 'ENOENT' })
   }
+  if (method === 'spawn') return
+  const [reader, writer] = mp.Pipe({ duplex: false })
+  const p = new mp.Process({ target: child.tellWhatThreadsAre, args: [writer] })
+  p.start()
+  writer.close()
+  t.regex(String(await calls.recv(reader)), /^Error: worker threads cannot be used .*'spawn'/)
+  await calls.join(p)
+  t.is(p.exitcode, 0)
+  reader.close()
 })
 
 const withBrokenStreams = async (

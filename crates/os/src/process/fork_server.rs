@@ -40,7 +40,7 @@ use rustix::{
 use super::{
     Child, ExitStatus,
     fork::{Fork, fork, own_pidfd},
-    is_running, try_wait,
+    is_running, send_signal, try_wait, wait,
 };
 use crate::{
     readiness::{Deadline, Interest, wait_one},
@@ -327,6 +327,9 @@ pub unsafe fn serve(control: OwnedFd) -> io::Result<Served> {
                 CONTROL => {
                     // SAFETY: as the caller has promised.
                     if let Some(served) = unsafe { server.answer()? } {
+                        if matches!(served, Served::Over) {
+                            server.dismiss();
+                        }
                         return Ok(served);
                     }
                 }
@@ -442,6 +445,16 @@ impl Server {
             spare: None,
             may_make_spare: true,
         })
+    }
+
+    /// Nobody will ask any more: the spare is ended, and gone when this returns.
+    fn dismiss(&mut self) {
+        let spare = self.spare.take();
+        if let Some(kept) = spare.and_then(|spare| self.children.remove(&spare.key)) {
+            // It may have ended by itself by now.
+            let _ = send_signal(kept.child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = wait(kept.child.pidfd.as_fd(), None);
+        }
     }
 
     fn wants_spare(&self) -> bool {
