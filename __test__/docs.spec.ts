@@ -38,6 +38,8 @@ const blocksOf = (text: string): Block[] =>
 /** A program in a document, and what it should print. */
 interface Example {
   readonly name: string
+  /** The options of node that it needs, which stand in its second line. */
+  readonly execArgv: readonly string[]
   readonly code: string
   readonly output: string
 }
@@ -52,7 +54,8 @@ const examplesOf = (page: string): Example[] => {
     const next = blocks[index + 1]
     if (next?.language !== 'text')
       throw new Error(`${name} in ${page} is not followed by its output`)
-    return [{ name, code: block.code, output: next.code }]
+    const options = block.code.match(/^.*\n\/\/ node (-.*) [\w-]+\.mjs\n/)?.[1]
+    return [{ name, execArgv: options?.split(' ') ?? [], code: block.code, output: next.code }]
   })
 }
 
@@ -62,12 +65,12 @@ const folder = mkdtempSync(join(root, 'build', 'docs-'))
 test.after.always(() => rmSync(folder, { recursive: true, force: true }))
 
 for (const page of pages) {
-  for (const { name, code, output } of examplesOf(page)) {
+  for (const { name, execArgv, code, output } of examplesOf(page)) {
     test.serial(`${name} in ${page} prints what the page says`, async (t) => {
       const file = join(folder, name)
       t.false(existsSync(file), 'two examples have the same name')
       writeFileSync(file, code)
-      const outcome = await runProgram(pathToFileURL(file), { cwd: root })
+      const outcome = await runProgram(pathToFileURL(file), { cwd: root, execArgv })
       t.is(outcome.stderr, '')
       t.is(outcome.stdout, output)
       t.deepEqual([outcome.code, outcome.signal], [0, null])

@@ -1,8 +1,8 @@
 import test from 'ava'
-import { type Outcome, runProgram } from './helpers/run-program.js'
+import { type Outcome, type RunOptions, runProgram } from './helpers/run-program.js'
 
-const run = (name: string): Promise<Outcome> =>
-  runProgram(new URL(`../examples/seeds/${name}.js`, import.meta.url))
+const run = (name: string, options?: RunOptions): Promise<Outcome> =>
+  runProgram(new URL(`../examples/seeds/${name}.js`, import.meta.url), options)
 
 /** Registers a program that prints exactly `lines` and ends well. */
 const prints = (name: string, ...lines: string[]): void => {
@@ -26,7 +26,6 @@ prints('library-reference-pool-map', '[ 1, 4, 9 ]')
 prints('library-reference-hello-bob', 'hello bob')
 prints('library-reference-pipe', "[ 42, null, 'hello' ]")
 prints('library-reference-run', '1', '1')
-prints('library-reference-safe-main', 'hello')
 prints('pipe-tutorial-parent-to-child', 'Child received: Welcome to TutorialsPoint')
 prints(
   'pipe-tutorial-both-ways',
@@ -67,10 +66,63 @@ test.serial('library-reference-process-states shows a process come and go', asyn
   t.is(code, 0)
 })
 
-test.serial('library-reference-unsafe-main fails with a RuntimeError', async (t) => {
-  const { code, stdout, stderr } = await run('library-reference-unsafe-main')
-  t.is(stdout, '')
-  t.regex(stderr, /\bRuntimeError\b/)
-  t.is(stderr.match(/RuntimeError:/g)?.length, 1, 'the child fails and starts nothing')
-  t.is(code, 0, 'the program does not ask how its child ended')
-})
+/** What a program needs that is to be forked. */
+const execArgv = ['--single-threaded', '--v8-pool-size=1']
+
+/** The start methods of the document that there are here; programs take one from the command line. */
+const methods = process.platform === 'linux' ? ['forkserver', 'fork', 'spawn'] : ['spawn']
+
+const choosing = [
+  'library-reference-set-start-method',
+  'library-reference-get-context',
+  'library-reference-safe-main',
+]
+for (const name of choosing) {
+  for (const method of methods) {
+    test.serial(`${name} prints what the document says, by ${method}`, async (t) => {
+      const { code, stdout, stderr } = await run(name, { args: [method], execArgv })
+      t.is(stderr, '')
+      t.is(stdout, 'hello\n')
+      t.is(code, 0)
+    })
+  }
+}
+
+for (const options of [{}, { execArgv }]) {
+  const available = options.execArgv ? methods : methods.filter((method) => method !== 'fork')
+  test.serial(`library-reference-several-methods uses ${available.join(', ')}`, async (t) => {
+    const { code, stdout, stderr } = await run('library-reference-several-methods', options)
+    t.is(stderr, '')
+    const lines = available.toSorted().map((method) => `hello by ${method}\n`)
+    t.is(stdout, lines.join(''))
+    t.is(code, 0)
+  })
+}
+
+for (const method of methods.filter((method) => method !== 'fork')) {
+  test.serial(
+    `library-reference-unsafe-main fails with a RuntimeError, by ${method}`,
+    async (t) => {
+      const { code, stdout, stderr } = await run('library-reference-unsafe-main', {
+        args: [method],
+      })
+      t.is(stdout, '')
+      t.regex(stderr, /\bRuntimeError\b/)
+      t.is(stderr.match(/RuntimeError:/g)?.length, 1, 'the child fails and starts nothing')
+      t.is(code, 0, 'the program does not ask how its child ended')
+    },
+  )
+}
+
+if (methods.includes('fork')) {
+  test.serial(
+    'library-reference-unsafe-main is no danger by fork, which imports nothing',
+    async (t) => {
+      const options = { args: ['fork'], execArgv }
+      const { code, stdout, stderr } = await run('library-reference-unsafe-main', options)
+      t.is(stderr, '')
+      t.is(stdout, 'hello\n')
+      t.is(code, 0)
+    },
+  )
+}

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { killEverything, runCommand } from './command.js'
 import { describeMachine, introduceMachine } from './machine.js'
-import { type Options, parseOptions, usage } from './options.js'
+import { isNamed, type Options, parseOptions, usage } from './options.js'
 import { findInterpreters, type Interpreter } from './python.js'
 import { describeScenario } from './report.js'
 import { type PeerResult, runScenario } from './rounds.js'
@@ -99,7 +99,7 @@ const exitCode = (
 }
 
 const run = async (options: Options, interpreters: readonly Interpreter[]): Promise<number> => {
-  const wanted = (name: string) => options.only.length === 0 || options.only.includes(name)
+  const wanted = (name: string) => options.only.length === 0 || isNamed(name, options.only)
   const machine = describeMachine(interpreters)
   say(introduceMachine(machine))
   if (options.quick) say('A quick run: it shows that everything works and measures nothing.')

@@ -8,7 +8,7 @@ export interface Options {
   /** A missed floor makes the exit code 1. */
   readonly check: boolean
   readonly help: boolean
-  /** Names of the parts to run; empty for all. */
+  /** Names of the parts to run, or what several names begin with; empty for all. */
   readonly only: readonly string[]
 }
 
@@ -19,10 +19,15 @@ export const usage = (names: readonly string[]): string =>
     '',
     '  --quick      one round of small amounts, to see that everything runs',
     '  --check      exit with 1 when a floor is missed',
-    `  --only NAME  run this part alone (repeat for several): ${names.join(', ')}`,
+    `  --only NAME  run this part alone (repeat for several): ${names.join(', ')};`,
+    '               the part of a name before a hyphen stands for all that begin with it',
     '',
     'PYTHON names the interpreters to compare with, separated as PATH is; python3 without it.',
   ].join('\n')
+
+/** Whether a part is one that `--only` named, by its name or by what its name begins with. */
+export const isNamed = (part: string, only: readonly string[]): boolean =>
+  only.some((name) => part === name || part.startsWith(`${name}-`))
 
 /**
  * Reads the command line.
@@ -41,7 +46,7 @@ export const parseOptions = (args: readonly string[], names: readonly string[]):
       only: { type: 'string', multiple: true, default: [] },
     },
   })
-  const unknown = values.only.find((name) => !names.includes(name))
+  const unknown = values.only.find((name) => !names.some((part) => isNamed(part, [name])))
   if (unknown !== undefined) {
     throw new RangeError(`--only ${unknown}: there is no such part; there are ${names.join(', ')}`)
   }

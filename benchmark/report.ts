@@ -55,7 +55,7 @@ const notes = (results: readonly PeerResult[]): string[] =>
   ])
 
 const verdictLine = ({ text, outcome, measured }: Verdict): string =>
-  `${outcome.padEnd(4)}  ${text}${measured === null ? '' : ` (measured ${measured.toPrecision(3)} ×)`}`
+  `${outcome.padEnd(4)}  ${text}${measured === null ? '' : ` (measured ${measured})`}`
 
 /** The whole text about one scenario. */
 export const describeScenario = (

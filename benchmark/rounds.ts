@@ -57,7 +57,7 @@ const enter = (
 ): Entrant[] => {
   const parameters = JSON.stringify({ ...amounts, ...peer.parameters })
   if (peer.kind === 'node') {
-    const args = [runner, peer.module, peer.measure, parameters]
+    const args = [...(peer.execArgv ?? []), runner, peer.module, peer.measure, parameters]
     return [
       { result: nothingYet(peer, peer.title), command: { file: process.execPath, args, limit } },
     ]

@@ -31,6 +31,8 @@ export interface NodePeer extends PeerBase {
   readonly module: string
   /** The name under which the module exports the measuring function. */
   readonly measure: string
+  /** Options of node that it needs. */
+  readonly execArgv?: readonly string[]
 }
 
 /** A peer that is a script in benchmark/peers, run once by each interpreter. */
@@ -43,7 +45,7 @@ export interface PythonPeer extends PeerBase {
 export type Peer = NodePeer | PythonPeer
 
 /** A number to reach, relative to the best of some peers of the same run. */
-export interface Floor {
+export interface RelativeFloor {
   /** The key of the peer of ours that must reach it. */
   readonly ours: string
   /** The keys of those it is compared with; the best of those measured counts. */
@@ -54,6 +56,17 @@ export interface Floor {
    */
   readonly factor: number
 }
+
+/** A number to reach in the scenario's own unit, where no peer is the measure. */
+export interface AbsoluteFloor {
+  /** The key of the peer of ours that must reach it. */
+  readonly ours: string
+  /** At most so much where lower is better, at least so much where higher is. */
+  readonly bound: number
+}
+
+/** A number to reach. */
+export type Floor = RelativeFloor | AbsoluteFloor
 
 /** One piece of work, done by every peer in every round. */
 export interface Scenario {

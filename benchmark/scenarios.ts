@@ -1,15 +1,22 @@
 /** All scenarios, in the order in which they run. @module */
 import { bytesRoundTrip } from './bytes-round-trip/scenario.js'
+import { closureAgain, closureFirst } from './closure/scenario.js'
 import { largeBuffers } from './large-buffers/scenario.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { poolApply, poolMap } from './pool/scenario.js'
 import type { Scenario } from './scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
+import { startMemory } from './start-memory/scenario.js'
+import { startPreload } from './start-preload/scenario.js'
 
 /** Every scenario that compares peers with each other. */
 export const scenarios: readonly Scenario[] = [
   startAndJoin,
+  startMemory,
+  startPreload,
+  closureFirst,
+  closureAgain,
   objectRoundTrip,
   bytesRoundTrip,
   oneWayObjects,

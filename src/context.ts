@@ -16,7 +16,11 @@ import { setExecutable, spawn } from './spawn.js'
 import { setDefaultStart, startMethod } from './start.js'
 import { show } from './waiting.js'
 
-/** How processes can be started on this platform. */
+/**
+ * How processes can be started: as copies of a node that was loaded before (*forkserver*, the default on
+ * Linux), as copies of the program (*fork*; Linux, with `node --single-threaded --v8-pool-size=1`), or as
+ * a fresh node (*spawn*, the default elsewhere).
+ */
 export type StartMethod = 'forkserver' | 'fork' | 'spawn'
 
 const starters: Record<StartMethod, (process: Process, fixed: string | null) => Child> = {
@@ -88,27 +92,41 @@ export abstract class BaseContext {
     Object.defineProperty(this.Pool, 'name', { value: 'Pool' })
   }
 
-  /** Another context, as {@link getContext}; without a method, this one. */
+  /**
+   * Another context, as {@link getContext}; without a method, this one.
+   *
+   * @throws ValueError for a method that this program does not have.
+   */
   getContext(method?: string | null): BaseContext {
     return method === undefined || method === null ? this : getContext(method)
   }
 
-  /** The name of the method by which this context starts processes. */
+  /**
+   * The name of the method by which this context starts processes. That of the package's own context is
+   * the program's, as {@link getStartMethod}; only there do the options matter.
+   */
   abstract getStartMethod(options?: { allowNone?: boolean }): StartMethod | null
 
-  /** A context of one method cannot be changed: always ValueError. */
+  /**
+   * Chooses the program's method, in the package's own context; see {@link setStartMethod}.
+   *
+   * @throws ValueError in a context of one method, which cannot be changed.
+   */
   setStartMethod(_method: string | null, _options?: { force?: boolean }): void {
     throw new ValueError('cannot set start method of concrete context')
   }
 }
 
-/** A process that is always spawned, whatever the program's default is. */
+/**
+ * A process that is always spawned, whatever the program's default is: a fresh node that imports what its
+ * function needs. `start()` blocks until that node is executed; loading goes on after that.
+ */
 export class SpawnProcess<Args extends unknown[] = any[]> extends Process<Args> {
   /** @internal */
   static readonly [startMethod] = (process: Process): Child => starters.spawn(process, actual)
 }
 
-/** The context of the method *spawn*. */
+/** The context of the method *spawn*; see {@link SpawnProcess}. */
 export class SpawnContext extends BaseContext {
   readonly Process: typeof SpawnProcess = SpawnProcess
 
@@ -117,13 +135,23 @@ export class SpawnContext extends BaseContext {
   }
 }
 
-/** A process that the fork server forks, whatever the program's default is. */
+/**
+ * A process that the fork server forks, whatever the program's default is. The child has nothing of this
+ * process's memory but what it is sent, and the modules that the server has imported; V8 has no threads in
+ * it, and `worker_threads` are refused.
+ *
+ * `start()` blocks until the child exists. The first one of a program starts the server, and waits until it
+ * has imported what it preloads. Where the program has loader hooks on a thread of their own, the process
+ * is spawned instead. A server that is gone is started again; one that ends three times before it could
+ * make this process is an OSError. Children live on when the server is killed, and end with their own exit
+ * codes; one that is then killed itself has 255.
+ */
 export class ForkServerProcess<Args extends unknown[] = any[]> extends Process<Args> {
   /** @internal */
   static readonly [startMethod] = (process: Process): Child => starters.forkserver(process, actual)
 }
 
-/** The context of the method *forkserver*. */
+/** The context of the method *forkserver*; see {@link ForkServerProcess}. */
 export class ForkServerContext extends BaseContext {
   readonly Process: typeof ForkServerProcess = ForkServerProcess
 
@@ -132,13 +160,21 @@ export class ForkServerContext extends BaseContext {
   }
 }
 
-/** A process that is a copy of this one, whatever the program's default is. */
+/**
+ * A process that is a copy of this one, whatever the program's default is. Nothing has to travel: target
+ * and arguments are there, with all that this process has in memory, and all its descriptors. What this
+ * process has under way is not for the copy: neither the code that called `start()`, nor timers, servers
+ * and children.
+ *
+ * `start()` blocks until the copy has been made; first, for a second at most, until the program's other
+ * threads rest, and it is an OSError (`EAGAIN`) when they do not. In a worker thread it is a RuntimeError.
+ */
 export class ForkProcess<Args extends unknown[] = any[]> extends Process<Args> {
   /** @internal */
   static readonly [startMethod] = (process: Process): Child => starters.fork(process, actual)
 }
 
-/** The context of the method *fork*. */
+/** The context of the method *fork*; see {@link ForkProcess}. */
 export class ForkContext extends BaseContext {
   readonly Process: typeof ForkProcess = ForkProcess
 
@@ -147,7 +183,7 @@ export class ForkContext extends BaseContext {
   }
 }
 
-/** The context of whatever method the program has chosen. */
+/** The context of whatever method the program has chosen: that of the package itself. */
 export class DefaultContext extends BaseContext {
   readonly Process: typeof Process = Process
 
@@ -177,10 +213,13 @@ const contexts = {} as Record<StartMethod, BaseContext>
 
 /**
  * A context: an object with the package's names, whose processes are started by one method. Libraries
- * use one, so as to leave the program's choice alone.
+ * use one, so as to leave the program's choice alone. There is one for each method, and objects of one may
+ * be used in processes of another. Asking starts nothing and does not block.
  *
- * @param method - 'forkserver', 'fork' or 'spawn'; nothing or null for the program's method, which is fixed by this.
- * @throws ValueError for a method that this platform does not have.
+ * @param method - 'forkserver', 'fork' or 'spawn'; nothing or null for the program's method, which is
+ * fixed by this.
+ * @throws ValueError for a method that this platform does not have, and for 'fork' in a program that was
+ * not started with `node --single-threaded --v8-pool-size=1`.
  *
  * Mirrors `multiprocessing.get_context`.
  */
@@ -191,12 +230,16 @@ export const getContext = (method?: string | null): BaseContext => {
 }
 
 /**
- * Chooses the method by which the program starts processes. Once, in the main module.
+ * Chooses the method by which the program starts processes. Once, in the main module, under the guard.
+ * Children inherit the choice; processes and pools of a context are not affected. It starts nothing and
+ * does not block.
  *
- * @param method - One of {@link getAllStartMethods}; null, with force, for none.
- * @param options - `force` allows it again.
+ * @param method - One of {@link getAllStartMethods}; null, with force, for none, so that the next use
+ * fixes the default again.
+ * @param options - `force` allows it again; what was started before is not affected.
  * @throws RuntimeError when it has been chosen, or used, before; ValueError for a method that this
- * platform does not have.
+ * platform does not have, and for 'fork' in a program that was not started with
+ * `node --single-threaded --v8-pool-size=1`.
  *
  * Mirrors `multiprocessing.set_start_method`.
  */
@@ -231,7 +274,8 @@ export function getStartMethod({
 }
 
 /**
- * The methods this platform has, the default first.
+ * The methods that this program can use, the default first; 'fork' is among them only where the program
+ * was started for it.
  *
  * Mirrors `multiprocessing.get_all_start_methods`.
  */

@@ -17,11 +17,11 @@ export { poolWorkerMain } from './pool-worker-main.js'
 export interface PoolOptions {
   /** How many workers; as many as the machine has processors if not given. */
   processes?: number | null
-  /** Called in each worker before its first task: a function that a module exports. */
+  /** Called in each worker before its first task: any function that can travel. */
   initializer?: ((...args: any[]) => unknown) | null
   /** The initializer's arguments, sent to each worker as it starts. */
   initargs?: Iterable<unknown>
-  /** Whose start method the workers are started by. */
+  /** Whose start method the workers are started by; the program's if not given. */
   context?: BaseContext
 }
 
@@ -58,7 +58,7 @@ const AHEAD = 2
 
 /**
  * Worker processes to which calls of a function are given. The function, its arguments and its results
- * travel, so the function has to be an export of a module; it may return a Promise.
+ * travel: exports by reference, other functions by value with what they capture. It may return a Promise.
  *
  * Workers are daemons: they end with the process that made the pool. A worker that dies fails the calls
  * it had with WorkerDiedError, and another one takes its place.
@@ -98,7 +98,7 @@ export class Pool {
   /**
    * Calls a function once, in a worker.
    *
-   * @param fn - A function that a module exports.
+   * @param fn - Any function that can travel.
    * @param args - Its arguments.
    * @param kwargs - When it has any, one last argument.
    * @returns What it returns.
@@ -126,7 +126,7 @@ export class Pool {
   /**
    * Calls a function with each item, in the workers.
    *
-   * @param fn - A function that a module exports.
+   * @param fn - Any function that can travel.
    * @param iterable - The items; all are taken before the first is sent.
    * @param chunksize - How many items go in one message; by default so that each worker gets four.
    * @returns The results, in the order of the items.

@@ -54,7 +54,7 @@ const signalNames = new Map(
 export interface ProcessOptions<Args extends unknown[] = any[]> {
   /** Exists for likeness with threads; must be null or not given. */
   group?: null
-  /** What `run()` calls: a function that a module exports. */
+  /** What `run()` calls: any function that can travel; by the start method *fork*, any function. */
   target?: ((...args: Args) => unknown) | null
   /** The name; by default the class's name, a hyphen, and numbers that say whose how-manieth child. */
   name?: string | null
@@ -69,15 +69,19 @@ export interface ProcessOptions<Args extends unknown[] = any[]> {
 /**
  * A function that runs in a process of its own.
  *
- * The function has to be an export of a module, the main module included, as the child imports it from
- * there. A program whose main module starts processes therefore guards that part with
- * `if (isMainProcess)`. A subclass may override `run()` instead; it has to be an export too, and its own
- * fields travel.
+ * The function travels to the child: an export by reference, so that the child imports its module; any
+ * other by value, with the variables it captures. A program whose main module starts processes guards that
+ * part with `if (isMainProcess)`, as a child or the fork server may import it. A subclass may override
+ * `run()` instead; it travels in the same way, and so do its own fields. By the start method *fork* nothing
+ * travels: the child is a copy of this process.
+ *
+ * The process is started by the program's start method ({@link setStartMethod}); `Process` of a context
+ * by that context's.
  *
  * The child has its own event loop, and ends when `run()` has settled and the loop is empty. stdin is
  * empty; stdout and stderr are the parent's. An error that nobody catches is printed to stderr under
  * `Process NAME:`, and the exit code is 1. While a child that is no daemon runs, it keeps the event loop
- * of its parent alive.
+ * of its parent alive. When its parent is gone a daemon is ended, and any other child goes on.
  *
  * Mirrors `multiprocessing.Process`.
  */
@@ -125,13 +129,17 @@ export class Process<Args extends unknown[] = any[]> {
   }
 
   /**
-   * Starts the process, once. Returns when it exists, not when it runs; what it needs has then been
-   * written for it, so later changes to the arguments do not reach it.
+   * Starts the process, once. Blocks until it exists, not until it runs; what it needs has then been
+   * written for it, so later changes to the arguments do not reach it. By *spawn* that is the time until
+   * the new node is executed; by *forkserver* until the server has answered, which the first start of a
+   * program brings up; and by *fork* until the process has been copied. In the copy this call does
+   * not return: `run()` is called instead, and what called `start()` never goes on.
    *
    * @throws PicklingError for a target or argument that cannot travel, naming the path to it, such as
    * `args[0].conn.socket`; AssertionError when started before, when made by another process, and in a
-   * daemon, which may have no children; RuntimeError while this process still imports its main module;
-   * OSError when the system makes no process; ValueError when closed.
+   * daemon, which may have no children; RuntimeError while this process still imports its main module, and
+   * by *fork* in a worker thread; OSError when the system makes no process, when the fork server ends again
+   * and again, and by *fork* when the program's other threads do not come to rest; ValueError when closed.
    */
   start(): void {
     const state = stateOf(this)
@@ -165,7 +173,10 @@ export class Process<Args extends unknown[] = any[]> {
     if (child.poll() !== null) running.delete(this)
   }
 
-  /** The same, blocking. */
+  /**
+   * The same, blocking the thread; it needs no event loop. A child that waits for something of this
+   * process's event loop is waited for in vain.
+   */
   joinSync(options: number | null | TimeoutOptions = {}): void {
     const child = childOf(this)
     child.waitSync(milliseconds(waitOptions(options).timeout))
@@ -261,7 +272,9 @@ export class Process<Args extends unknown[] = any[]> {
 
   /**
    * How it ended: its exit code, or minus the number of the signal that killed it; null while it runs
-   * and before it is started.
+   * and before it is started. 255 also stands for a child of the fork server that was killed when the
+   * server was gone, as nobody can say how. Asking for it once the process has ended may block, for a
+   * second at most, until the server has said it.
    */
   get exitcode(): number | null {
     const { child, parentPid } = stateOf(this)

@@ -1,14 +1,18 @@
-/** Ours, starting and joining by spawn. @module */
+/** Ours, starting and joining by each start method. @module */
 import * as mp from 'node-multiprocessing'
 import { medianOfRepeats } from '../timing.js'
 import { empty } from './empty.js'
 
 interface Amounts {
+  readonly method: mp.StartMethod
   readonly repeats: number
 }
 
-const start = () => {
-  const child = new (mp.getContext('spawn').Process)({ target: empty })
+// Not the main module: that is the one which measures.
+mp.setForkserverPreload([new URL('./empty.js', import.meta.url).href])
+
+const start = (method: mp.StartMethod) => {
+  const child = new (mp.getContext(method).Process)({ target: empty })
   child.start()
   return child
 }
@@ -18,17 +22,17 @@ const verify = (exitcode: number | null): void => {
 }
 
 /** Waits with the event loop running. */
-export const startAndJoin = ({ repeats }: Amounts): Promise<number> =>
+export const startAndJoin = ({ method, repeats }: Amounts): Promise<number> =>
   medianOfRepeats(repeats, async () => {
-    const child = start()
+    const child = start(method)
     await child.join()
     verify(child.exitcode)
   })
 
 /** Waits with the thread blocked. */
-export const startAndJoinSync = ({ repeats }: Amounts): Promise<number> =>
+export const startAndJoinSync = ({ method, repeats }: Amounts): Promise<number> =>
   medianOfRepeats(repeats, () => {
-    const child = start()
+    const child = start(method)
     child.joinSync()
     verify(child.exitcode)
   })

@@ -1,4 +1,7 @@
-/** The entry point of the program, protected, so that a child can import the main module. */
+/**
+ * The entry point of the program, protected, so that a child can import the main module. The command line
+ * may name the start method.
+ */
 import { freezeSupport, isMainProcess, Process, setStartMethod } from 'node-multiprocessing'
 
 export function foo() {
@@ -7,7 +10,7 @@ export function foo() {
 
 if (isMainProcess) {
   freezeSupport()
-  setStartMethod('spawn')
+  setStartMethod(process.argv[2] ?? 'spawn')
   const p = new Process({ target: foo })
   p.start()
 }
