@@ -18,7 +18,8 @@ export default defineConfig({
       groups: [
         {
           name: 'multiprocessing',
-          test: (id) => /\/src\//.test(id) && !/\/(?:fork-guard|import-module|spawn-main)\.ts$/.test(id),
+          test: (id) =>
+            /\/src\//.test(id) && !/\/(?:fork-guard|import-module|spawn-main)\.ts$/.test(id),
         },
       ],
     },

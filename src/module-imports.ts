@@ -88,7 +88,8 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
 
 /** What was wrong, with what it was wrong with. A module that starts processes unguarded is told so plainly. */
 const cannotImport = (what: string, cause: unknown, advice = ''): unknown =>
-  cause instanceof UnpicklingError || cause instanceof RuntimeError
+  cause instanceof RuntimeError ||
+  (cause instanceof UnpicklingError && cause.message.startsWith('cannot import'))
     ? cause
     : new UnpicklingError(`cannot import ${what}: ${messageOf(cause)}${advice}`, { cause })
 

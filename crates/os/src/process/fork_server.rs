@@ -161,25 +161,21 @@ fn try_start(
     give(channel.as_fd(), descriptors)?;
     ask(control, far_end.as_fd())?;
     drop(far_end);
-    loop {
-        wait_one(channel.as_fd(), Interest::Readable, Deadline::after(None))?;
-        let mut came = Vec::new();
-        match (receive(channel.as_fd(), &mut came)?, came.pop()) {
-            (Some(Word::Started(pid)), Some(pidfd)) => {
-                let child = Child { pid, pidfd };
-                return Ok(Some(Started { child, channel }));
-            }
-            (Some(Word::Started(_)), None) => {
-                // This process may not open any more descriptors.
-                return Err(io::Error::from_raw_os_error(libc::EMFILE).into());
-            }
-            (Some(Word::Failed(errno)), _) => {
-                return Err(io::Error::from_raw_os_error(errno).into());
-            }
-            (Some(Word::Refused), _) => return Err(StartError::Refused),
-            (Some(Word::Ended(_) | Word::Left(_)), _) => return Ok(None),
-            (None, _) => return Err(StartError::Gone),
+    wait_one(channel.as_fd(), Interest::Readable, Deadline::after(None))?;
+    let mut came = Vec::new();
+    match (receive(channel.as_fd(), &mut came)?, came.pop()) {
+        (Some(Word::Started(pid)), Some(pidfd)) => {
+            let child = Child { pid, pidfd };
+            Ok(Some(Started { child, channel }))
         }
+        (Some(Word::Started(_)), None) => {
+            // This process may not open any more descriptors.
+            Err(io::Error::from_raw_os_error(libc::EMFILE).into())
+        }
+        (Some(Word::Failed(errno)), _) => Err(io::Error::from_raw_os_error(errno).into()),
+        (Some(Word::Refused), _) => Err(StartError::Refused),
+        (Some(Word::Ended(_) | Word::Left(_)), _) => Ok(None),
+        (None, _) => Err(StartError::Gone),
     }
 }
 
