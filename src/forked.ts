@@ -60,7 +60,7 @@ export const prepareForForks = ({
   endWithoutThreads()
   onIdle = (again) => {
     if (idle() && !practising) return
-    if (again) process.exit()
+    if (again) endNaturally()
     else process.emit('beforeExit', Number(process.exitCode ?? 0))
   }
   native.keepLoop(onIdle)
@@ -141,6 +141,16 @@ export const practiseEnd = (): void => {
   practising = true
   onIdle(false)
   onIdle(true)
+}
+
+/** What Node does when its event loop has come to an end: no `process.exit`, which programs may replace. */
+const endNaturally = (): void => {
+  const internals = process as unknown as { _exiting: boolean; reallyExit(code?: unknown): void }
+  if (!internals._exiting) {
+    internals._exiting = true
+    process.emit('exit', Number(process.exitCode ?? 0))
+  }
+  internals.reallyExit(process.exitCode ?? 0)
 }
 
 type FatalException = (error: unknown, fromPromise: boolean) => boolean

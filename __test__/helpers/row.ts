@@ -1,10 +1,24 @@
 import { isMainThread } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
+import { registerAfterFork } from 'node-multiprocessing/util'
 import { type Calls, callsOf, forms } from './calls.js'
 import { killAll } from './processes-of-this-program.js'
 import { leftBehindSince, type Resources, resourcesOf, resourcesSince } from './resources.js'
 import { underWatchdog } from './watchdog.js'
+
+/**
+ * In a copy of this process, ending is nothing that the test runner wants to know: it replaces
+ * `process.exit` to tell of ends it did not expect.
+ */
+registerAfterFork(process, () => {
+  const { reallyExit } = process as unknown as { reallyExit(code: unknown): never }
+  process.exit = (code) => {
+    if (code !== undefined && code !== null) process.exitCode = code
+    process.emit('exit', Number(process.exitCode ?? 0))
+    return reallyExit(process.exitCode ?? 0)
+  }
+})
 
 if (!isMainThread) throw new Error('these tests need a process per file: ava --no-worker-threads')
 

@@ -48,7 +48,10 @@ pub fn abandon_stack(env: Env) -> Result<()> {
         let current: unsafe extern "C" fn() -> *mut c_void = std::mem::transmute(current);
         let terminate: OfIsolate = std::mem::transmute(terminate);
         let isolate = current();
-        ABANDONED.set(Some((std::mem::transmute(cancel), isolate)));
+        ABANDONED.set(Some((
+            std::mem::transmute::<*mut c_void, OfIsolate>(cancel),
+            isolate,
+        )));
         terminate(isolate);
         // The loop's first turn may begin with timers, and Node calls theirs until JavaScript runs.
         uv_walk(event_loop, put_off, ptr::null_mut());
