@@ -21,6 +21,9 @@ let forked = false
 let keepServer: () => void
 let onIdle: (again: boolean) => void
 
+/** How Node deals with errors that nobody caught. */
+let nodesOwn: FatalException
+
 /** Set while the stack is unwound that belongs to the parent. */
 let unwinding = false
 
@@ -31,8 +34,11 @@ export const abandonStack = (then: () => void): never => {
     unwinding = false
     then()
   })
+  // Node counts the callbacks it is in, and starts again from none after an error that was dealt with.
+  swallow(nodesOwn, new Error("the stack is the parent's"), false)
   native.abandonStack()
-  throw new Error('unreachable')
+  // V8 looks whether to go on when a loop comes round.
+  for (;;) {}
 }
 
 /** Set while the way out is only walked for practice. */
@@ -173,6 +179,7 @@ const endWithoutThreads = (): void => {
   }
   internals.reallyExit = leave
   const fatalException = internals._fatalException
+  nodesOwn ??= fatalException
   internals._fatalException = (error, fromPromise) => {
     // Node takes the end of the parent's stack for an error.
     if (unwinding) return swallow(fatalException, error, fromPromise)

@@ -8,10 +8,13 @@ import { leftBehindSince, type Resources, resourcesOf, resourcesSince } from './
 import { underWatchdog } from './watchdog.js'
 
 /**
- * In a copy of this process, ending is nothing that the test runner wants to know: it replaces
- * `process.exit` to tell of ends it did not expect.
+ * In a copy of this process, how it ends is nothing that the test runner is to know: it listens for errors,
+ * and replaces `process.exit`, to tell of what it did not expect.
  */
 registerAfterFork(process, () => {
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.removeAllListeners(event)
+  }
   const { reallyExit } = process as unknown as { reallyExit(code: unknown): never }
   process.exit = (code) => {
     if (code !== undefined && code !== null) process.exitCode = code

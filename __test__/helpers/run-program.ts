@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { optionsForFork } from './fork-options.js'
 import { groupIsAlive, killGroup } from './process-group.js'
 
 /** How a program ended and what it said. */
@@ -42,7 +43,7 @@ export const runProgram = (program: URL, options: RunOptions = {}): Promise<Outc
   new Promise((resolve, reject) => {
     const { args = [], execArgv = [], cwd, env, limit = 60_000 } = options
     const name = fileURLToPath(program)
-    const child = spawn(process.execPath, [...execArgv, name, ...args], {
+    const child = spawn(process.execPath, [...optionsForFork(), ...execArgv, name, ...args], {
       cwd,
       env: environment(env),
       detached: true,
