@@ -6,6 +6,15 @@ import { checkObject, show } from './waiting.js'
 
 const afterFork = new Map<number, { object: WeakRef<object>; run: (object: any) => void }>()
 
+let registered = 0
+
+/** After so many registrations those of objects that are gone are forgotten. */
+const SWEEP = 100
+
+const forgetCollected = (): void => {
+  for (const [key, { object }] of afterFork) if (object.deref() === undefined) afterFork.delete(key)
+}
+
 /**
  * Calls a function with an object in every child that has it, before `run()`, if the object is still
  * there: in one that inherits both by a fork, and in one that was started afresh, if a module that it
@@ -18,7 +27,8 @@ const afterFork = new Map<number, { object: WeakRef<object>; run: (object: any) 
 export const registerAfterFork = <T extends object>(obj: T, run: (obj: T) => void): void => {
   if (typeof run !== 'function') throw new TypeError(`a function is wanted, not ${show(run)}`)
   checkObject(obj, 'obj')
-  afterFork.set(afterFork.size, { object: new WeakRef(obj), run })
+  if (++registered % SWEEP === 0) forgetCollected()
+  afterFork.set(registered, { object: new WeakRef(obj), run })
 }
 
 /** Calls what was registered, in order. */

@@ -2,6 +2,7 @@
  * A pool's worker, seen from the pool.
  * @module
  */
+import { registerAfterFork } from './after-fork.js'
 import { type Connection, Pipe } from './connection.js'
 import { OSError, UnpicklingError } from './errors.js'
 import { provideReference } from './functions.js'
@@ -44,6 +45,9 @@ export class PoolWorker {
     events: PoolWorkerEvents,
   ) {
     const [ours, theirs] = Pipe()
+    // A copy of this process that held it too would keep the worker from seeing the end.
+    this.connection = ours
+    registerAfterFork(this as PoolWorker, (other) => other.dismiss())
     const args = [theirs, initializer, initargs]
     const worker = new type({ target: poolWorkerMain, args, daemon: true })
     worker.name = worker.name.replace('Process', 'PoolWorker')
@@ -56,7 +60,6 @@ export class PoolWorker {
       theirs.close()
     }
     this.process = worker
-    this.connection = ours
     this.#events = events
     ours.stream.expect(
       ANSWER,
