@@ -10,6 +10,7 @@ export const entries = [
   'pool',
   'process',
   'reduction',
+  'refuse-threads',
   'spawn-main',
   'spawned',
   'util',

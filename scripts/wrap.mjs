@@ -8,6 +8,7 @@ const internal = new Set([
   'fork-guard',
   'forkserver-main',
   'import-module',
+  'refuse-threads',
   'spawn-main',
   'spawned',
 ])

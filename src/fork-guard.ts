@@ -4,6 +4,7 @@
  * @module
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { refuseThreads } from './refuse-threads.js'
 
 const require = createRequire(import.meta.url)
 
@@ -41,13 +42,5 @@ note(crypto, 'randomUUID', 'uuids')
 note(crypto, 'randomInt', 'integers')
 note(Object.getPrototypeOf(crypto.webcrypto), 'randomUUID', 'uuids')
 
-const threads = require('node:worker_threads') as { Worker: new (...args: any[]) => object }
-threads.Worker = new Proxy(threads.Worker, {
-  construct() {
-    throw new Error(
-      'worker threads cannot be used in a process that was made by a fork: start a Process instead, ' +
-        "or start this one by the method 'spawn', as getContext('spawn') does",
-    )
-  },
-})
+refuseThreads(require('node:worker_threads'))
 syncBuiltinESMExports()
