@@ -104,8 +104,12 @@ const banner = (name: string): string => `Process ${name}:\n`
 /** @internal What an error does that nobody catches, before Node prints it. */
 export const onUncaught = (error: unknown): void => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
-  writeError(banner(currentProcess().name))
+  if (!isCaught()) writeError(banner(currentProcess().name))
 }
+
+/** Whether the program deals itself with errors that nothing caught. */
+const isCaught = (): boolean =>
+  process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
 
 /** Gives the object its class and fields, now that they could be imported. */
 const adopt = (self: Process, preparation: Preparation, data: ProcessData): void => {
