@@ -3,6 +3,8 @@
  * `multiprocessing.popen_fork`.
  * @module
  */
+import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
 import { liveAsCopy } from './bootstrap.js'
 import { Child } from './children.js'
 import { RuntimeError } from './errors.js'
@@ -10,8 +12,11 @@ import { abandonStack, becomeForked, makeRandomExchangeable, prepareForForks } f
 import { letGoOfInherited } from './inherited.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
+import { findPending } from './pending-timers.js'
 import type { Process } from './process.js'
 import { currentProcess, stateOf } from './process-state.js'
+import type * as RefuseThreads from './refuse-threads.js'
+import { writeError } from './standard-error.js'
 
 /** The options without which V8 has threads that a copy would miss; see `forkserver.ts`. */
 const NEEDED = [/^--single[-_]threaded$/, /^--v8-pool-size=1$/]
@@ -27,6 +32,8 @@ export const HOW_TO_FORK = 'start the program with node --single-threaded --v8-p
 /** The parent collects its children itself, and need not be told how they end. */
 const NO_CHANNEL = -1
 
+const require = createRequire(import.meta.url)
+
 if (canFork()) makeRandomExchangeable()
 
 /** Starts a process object by forking. In the child, nothing of what called this goes on. */
@@ -39,14 +46,23 @@ export const fork = (process_: Process): Child => {
   const parentName = stateOf(currentProcess()).name
   const lifeline = checked(native.lifeline(), 'socketpair')
   const parent = checked(native.duplicateDescriptor(lifeline), 'dup')
+  findPending()
   const [pid, pidfd] = native.forkProcess()
   if (pid !== 0) {
     native.closeDescriptor(parent)
     return new Child(checked(pid!, 'fork'), pidfd!, !daemon)
   }
-  letGoOfInherited()
-  prepareForForks({ idle: () => false, stay: () => {} })
-  becomeForked(NO_CHANNEL, parentPid)
+  try {
+    letGoOfInherited()
+    const { refuseThreads } = require('./refuse-threads.cjs') as typeof RefuseThreads
+    refuseThreads(require('node:worker_threads'))
+    prepareForForks({ idle: () => false, stay: () => {} })
+    becomeForked(NO_CHANNEL, parentPid)
+  } catch (error) {
+    // Whoever catches it is the parent's.
+    writeError(`${inspect(error)}\n`)
+    native.leave(1, NO_CHANNEL)
+  }
   const identity = { name: process_.name, parentName, parentPid, parent }
   return abandonStack(() => liveAsCopy(process_, identity))
 }

@@ -19,7 +19,7 @@ let channel = -1
 /** Whether this is a child; what its modules do before that is not to end the process they share. */
 let forked = false
 let keepServer: () => void
-let onIdle: (again: boolean) => void
+let onIdle: ((again: boolean) => void) | undefined
 
 /** How Node deals with errors that nobody caught. */
 let nodesOwn: FatalException
@@ -32,7 +32,8 @@ export const abandonStack = (then: () => void): never => {
   unwinding = true
   setImmediate(() => {
     unwinding = false
-    then()
+    // After the immediate: a copy that is made within one has to leave it.
+    process.nextTick(then)
   })
   // Node counts the callbacks it is in, and starts again from none after an error that was dealt with.
   swallow(nodesOwn, new Error("the stack is the parent's"), false)
@@ -62,6 +63,8 @@ export const prepareForForks = ({
   idle: () => boolean
   stay: () => void
 }): void => {
+  // A copy of a copy has all of this.
+  if (onIdle !== undefined) return
   keepServer = stay
   endWithoutThreads()
   onIdle = (again) => {
@@ -145,8 +148,8 @@ const NOTED = Symbol.for('node-multiprocessing.noted')
 /** Walks the way out, so that V8 has compiled it when a child goes there. */
 export const practiseEnd = (): void => {
   practising = true
-  onIdle(false)
-  onIdle(true)
+  onIdle?.(false)
+  onIdle?.(true)
 }
 
 /** What Node does when its event loop has come to an end: no `process.exit`, which programs may replace. */
@@ -179,7 +182,7 @@ const endWithoutThreads = (): void => {
   }
   internals.reallyExit = leave
   const fatalException = internals._fatalException
-  nodesOwn ??= fatalException
+  nodesOwn = fatalException
   internals._fatalException = (error, fromPromise) => {
     // Node takes the end of the parent's stack for an error.
     if (unwinding) return swallow(fatalException, error, fromPromise)

@@ -5,18 +5,36 @@
  */
 import { isOwnExit } from './exit.js'
 import { clearFinalizers } from './finalize.js'
-import { clearTimers } from './pending-timers.js'
+import { native } from './native.js'
+import { clearTicks, clearTimers, leaveImmediates } from './pending-timers.js'
 import { forgetChildren } from './running.js'
 import { stopWatchers } from './watcher.js'
 
+/** What Node's own code makes of a handle of libuv. */
+interface Inner {
+  close?(): void
+  readStop?(): void
+  recvStop?(): void
+  readonly writeQueueSize?: number
+}
+
 interface Handle {
   unref?(): void
-  readonly _handle?: { close?(): void; readStop?(): void } | null
+  readonly _handle?: Inner | null
+  readonly connecting?: boolean
   readonly listening?: boolean
 }
 
+interface Internals {
+  _getActiveHandles(): Handle[]
+  _getActiveRequests(): { oncomplete?: unknown }[]
+}
+
+const internals = process as unknown as Internals
+
 /** Lets go of timers, sockets, servers, children and listeners for the end. */
 export const letGoOfInherited = (): void => {
+  clearTicks()
   stopWatchers()
   forgetChildren()
   clearFinalizers()
@@ -24,16 +42,43 @@ export const letGoOfInherited = (): void => {
   for (const listener of process.listeners('exit')) {
     if (!isOwnExit(listener)) process.off('exit', listener)
   }
-  const internals = process as unknown as { _getActiveHandles(): Handle[] }
+  forgetRequests()
   for (const handle of internals._getActiveHandles()) letGoOf(handle)
   if (process.getActiveResourcesInfo().some((kind) => kind === 'Timeout' || kind === 'Immediate')) {
     clearTimers()
   }
+  leaveImmediates()
 }
 
-/** A server would take connections that are meant for the parent, and a socket its data. */
+/** Requests of sockets; all others have been given to the thread pool, where nobody works at them. */
+const OF_SOCKETS = /^(?:TCPConnect|PipeConnect|Write|Shutdown|Send)Wrap$/
+
+/** What the parent has under way, it goes on with; here nobody is told how it ends. */
+const forgetRequests = (): void => {
+  const kept = internals
+    ._getActiveRequests()
+    .filter(({ constructor }) => OF_SOCKETS.test(constructor.name))
+  for (const request of kept) request.oncomplete = () => {}
+  native.forgetRequests(kept.length)
+}
+
+/** A server would take connections that are meant for the parent, a socket send and receive its data. */
 const letGoOf = (handle: Handle): void => {
-  if (handle.listening) handle._handle?.close?.()
-  else handle._handle?.readStop?.()
+  const inner = innerOf(handle)
+  const busy = handle.connecting === true || (inner?.writeQueueSize ?? 0) > 0
+  if (handle.listening || busy) inner?.close?.()
+  else {
+    inner?.readStop?.()
+    inner?.recvStop?.()
+  }
   handle.unref?.()
+}
+
+/** Reading `_handle` of a socket for datagrams is deprecated, with a warning. */
+const innerOf = (handle: Handle): Inner | null | undefined => {
+  if (Object.hasOwn(handle, '_handle')) return handle._handle
+  const state = Object.getOwnPropertySymbols(handle).find(
+    ({ description }) => description === 'state symbol',
+  )
+  return state && (handle as { [state]?: { handle?: Inner } })[state]?.handle
 }

@@ -6,7 +6,7 @@
 //! round, whether anything else does; if not, the facade is called, and ends the process.
 
 use std::cell::RefCell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 use std::ptr;
 
 use napi::bindgen_prelude::{Function, JsValue};
@@ -65,9 +65,13 @@ pub fn renew(env: &Env) -> Result<()> {
 }
 
 /// From now on the loop does not end; `onIdle` is called each time round that nothing keeps it alive, with
-/// whether nothing has since the last call.
+/// whether nothing has since the last call. A second function is not called.
 #[napi(ts_args_type = "onIdle: (again: boolean) => void")]
 pub fn keep_loop(env: Env, on_idle: Function<'_, (), ()>) -> Result<()> {
+    // A copy of a copy has the handles of the first.
+    if KEEPER.with_borrow(Option::is_some) {
+        return Ok(());
+    }
     let mut reference = ptr::null_mut();
     // SAFETY: the function is alive in this environment; the reference is never deleted.
     check_status!(unsafe {
@@ -95,20 +99,56 @@ pub fn keep_loop(env: Env, on_idle: Function<'_, (), ()>) -> Result<()> {
     Ok(())
 }
 
+/// The beginning of `uv_loop_t`, which libuv keeps as it is in all of its versions 1.
+#[repr(C)]
+struct EventLoop {
+    data: *mut c_void,
+    active_handles: u32,
+    handle_queue: Queue,
+    active_requests: usize,
+    internal_fields: *mut c_void,
+    stop_flag: u32,
+    flags: c_ulong,
+    backend_fd: c_int,
+    pending_queue: Queue,
+    watcher_queue: Queue,
+    watchers: *mut c_void,
+    watcher_count: u32,
+    descriptor_count: u32,
+    /// What the thread pool is done with, and the loop has not taken notice of.
+    done: Queue,
+}
+
+/// The head of a list that goes round.
+#[repr(C)]
+struct Queue {
+    next: *mut Queue,
+    previous: *mut Queue,
+}
+
 /// How many requests are under way on the event loop: work in libuv's thread pool, writes, look-ups.
 #[napi]
 pub fn active_requests(env: Env) -> Result<u32> {
-    /// The beginning of `uv_loop_t`, which libuv keeps as it is in all of its versions 1.
-    #[repr(C)]
-    struct EventLoop {
-        data: *mut c_void,
-        active_handles: u32,
-        handle_queue: [*mut c_void; 2],
-        active_requests: u32,
-    }
     let event_loop = env.get_uv_event_loop()?.cast::<EventLoop>();
-    // SAFETY: the loop of this environment, on its thread.
-    Ok(unsafe { (*event_loop).active_requests })
+    // SAFETY: the loop of this environment, on its thread. The count is the first half of its word.
+    Ok(unsafe { (&raw const (*event_loop).active_requests).cast::<u32>().read() })
+}
+
+/// In a copy of a process: the loop does not wait for what the thread pool had to do when the copy was
+/// made, nor hears of what it had done. `kept` is the number of other requests under way.
+#[napi]
+pub fn forget_requests(env: Env, kept: u32) -> Result<()> {
+    let event_loop = env.get_uv_event_loop()?.cast::<EventLoop>();
+    // SAFETY: the loop of this environment, on its thread. No thread of the pool is there that could
+    // change it as well, and none was about to when the copy was made, as all slept.
+    unsafe {
+        let count = (&raw mut (*event_loop).active_requests).cast::<u32>();
+        count.write(kept);
+        let done = &raw mut (*event_loop).done;
+        (*done).next = done;
+        (*done).previous = done;
+    }
+    Ok(())
 }
 
 /// Whether anything but our own handle keeps the loop alive.
