@@ -10,6 +10,8 @@ import { Child } from './children.js'
 import { RuntimeError } from './errors.js'
 import { abandonStack, becomeForked, makeRandomExchangeable, prepareForForks } from './forked.js'
 import { letGoOfInherited } from './inherited.js'
+import { functionOf } from './loaded-functions.js'
+import { setFunctionFinder } from './module-imports.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
 import { findPending } from './pending-timers.js'
@@ -58,6 +60,7 @@ export const fork = (process_: Process): Child => {
     refuseThreads(require('node:worker_threads'))
     prepareForForks({ idle: () => false, stay: () => {} })
     becomeForked(NO_CHANNEL, parentPid)
+    setFunctionFinder(functionOf)
   } catch (error) {
     // Whoever catches it is the parent's.
     writeError(`${inspect(error)}\n`)

@@ -8,6 +8,7 @@ import { UnpicklingError } from './errors.js'
 import { exportSeenBy } from './exports.js'
 import { knownParts, partsOrReference, variablesOf } from './function-values.js'
 import {
+  findWitness,
   importedAs,
   importedExport,
   importedModule,
@@ -66,11 +67,20 @@ const resolve = (reference: Reference, anything: boolean): unknown => {
 
 /** What the path of a reference begins at. */
 const rootOf = ({ module, path }: Reference): unknown => {
-  const found = specialOf(module) ?? importedModule(module)
+  const found = specialOf(module) ?? importedModule(module) ?? seenBy(witnesses.get(module), path)
   if (found) return found
-  const witness = witnesses.get(module)
-  const seen = witness && path.length > 0 ? exportSeenBy(witness, path[0]!) : undefined
-  return seen === undefined ? loadNow(module) : { [path[0]!]: seen }
+  try {
+    return loadNow(module)
+  } catch (error) {
+    const seen = seenBy(findWitness(module), path)
+    if (seen === undefined) throw error
+    return seen
+  }
+}
+
+const seenBy = (witness: AnyFunction | undefined, [name]: readonly string[]): unknown => {
+  const seen = witness && name !== undefined ? exportSeenBy(witness, name) : undefined
+  return seen === undefined ? undefined : { [name!]: seen }
 }
 
 const findIn = (root: unknown, { module, path }: Reference): unknown => {

@@ -26,6 +26,20 @@ type AnyFunction = Function
 /** For each module that functions were sent from, one of them: through it the others are found. */
 export const witnesses = new Map<string, AnyFunction>()
 
+let functionOf: ((url: string) => AnyFunction | undefined) | undefined
+
+/** @internal Says how a function is found of a module that is loaded and that nobody has sent one from. */
+export const setFunctionFinder = (find: typeof functionOf): void => {
+  functionOf = find
+}
+
+/** Looks for a function of a module, where it may be loaded and never come to the end of its evaluation. */
+export const findWitness = (url: string): AnyFunction | undefined => {
+  const witness = witnesses.get(url) ?? (url.startsWith('file:') ? functionOf?.(url) : undefined)
+  if (witness) witnesses.set(url, witness)
+  return witness
+}
+
 /** Modules this environment has imported for functions that came in. */
 const modules = new Map<string, Record<string, unknown>>()
 
@@ -78,8 +92,14 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
         await importAtOnce(url)
         continue
       }
-      if (isQuick(url)) loadQuickly(url)
-      if (!modules.has(url)) modules.set(url, await importInTime(url))
+      const failure = isQuick(url) ? loadQuickly(url) : undefined
+      if (modules.has(url)) continue
+      if (findWitness(url)) {
+        if (!hasLoaders()) await importAtOnce(url)
+        continue
+      }
+      if (failure) throw failure.error
+      modules.set(url, await importInTime(url))
     }
   } catch (cause) {
     throw cannotImport(urls.join(', '), cause)
@@ -164,13 +184,14 @@ export const hasLoaders = (): boolean => {
   return loaders
 }
 
-/** One with a top-level await cannot be had this way; nothing of it has run then. */
-const loadQuickly = (url: string): void => {
+/** One with a top-level await cannot be had this way; nothing of it has run then, and it is no failure. */
+const loadQuickly = (url: string): { error: unknown } | undefined => {
   try {
     // What `require` gives is not always what the module exports: an ES module may say otherwise.
     if (!types.isModuleNamespaceObject(loadNow(url)) && !url.endsWith('.cjs')) modules.delete(url)
+    return undefined
   } catch (error) {
-    if (!isAsync(error)) throw error
+    return isAsync(error) ? undefined : { error }
   }
 }
 
@@ -190,7 +211,7 @@ export const loadNow = (url: string): Record<string, unknown> => {
     modules.set(url, namespace)
     return namespace
   } catch (cause) {
-    const how = (cause as { code?: string }).code === 'ERR_REQUIRE_ASYNC_MODULE'
+    const how = (cause as { code?: string } | null)?.code === 'ERR_REQUIRE_ASYNC_MODULE'
     const advice = how ? '; it has a top-level await: receive with the Promise form' : ''
     throw cannotImport(url, cause, advice)
   }
