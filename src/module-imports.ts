@@ -13,6 +13,7 @@
  * | `require:` URL | a function that does what `require()` does there |
  * @module
  */
+import { realpathSync } from 'node:fs'
 import { createRequire, Module } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { types } from 'node:util'
@@ -92,10 +93,11 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
         await importAtOnce(url)
         continue
       }
+      if (isInCopy(url)) continue
       const failure = isQuick(url) ? loadQuickly(url) : undefined
       if (modules.has(url)) continue
       if (findWitness(url)) {
-        if (!hasLoaders()) await importAtOnce(url)
+        await importAtOnce(url)
         continue
       }
       if (failure) throw failure.error
@@ -103,6 +105,35 @@ const importAll = async (urls: readonly string[]): Promise<void> => {
     }
   } catch (cause) {
     throw cannotImport(urls.join(', '), cause)
+  }
+}
+
+/**
+ * Whether a module is here because this process is a copy, and `import()` or `require` would not give it:
+ * they would ask a loader that only the parent has, or evaluate it again.
+ */
+const isInCopy = (url: string): boolean => {
+  if (functionOf === undefined || !url.startsWith('file:')) return false
+  const exports: unknown = require.cache[fileURLToPath(url)]?.exports
+  if (isCommonJs(exports)) {
+    loadNow(url)
+    return true
+  }
+  return !isPlain(url) && findWitness(url) !== undefined
+}
+
+/** Node begins some ES modules as CommonJS, with nothing that they export. */
+const isCommonJs = (exports: unknown): boolean =>
+  typeof exports === 'function' ||
+  (!types.isModuleNamespaceObject(exports) && Object.keys(Object(exports)).length > 0)
+
+/** Whether a module is loaded by the runtime alone, and from where its URL says. */
+const isPlain = (url: string): boolean => {
+  try {
+    const path = fileURLToPath(url)
+    return !hasLoaders() && realpathSync(path) === path
+  } catch {
+    return false
   }
 }
 
@@ -119,7 +150,7 @@ const cannotImport = (what: string, cause: unknown, advice = ''): unknown =>
  * through the one we know.
  */
 const importAtOnce = async (url: string): Promise<void> => {
-  if (underWay.has(url)) return
+  if (underWay.has(url) || (functionOf && !isPlain(url))) return
   underWay.add(url)
   const { importModule } = require('./import-module.cjs') as typeof ImportModule
   let timer: NodeJS.Timeout | undefined

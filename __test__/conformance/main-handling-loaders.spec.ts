@@ -15,6 +15,7 @@ import {
   unguardedModule,
 } from '../fixtures/main-programs.js'
 import { runNode } from '../fixtures/process-programs.js'
+import { optionsForFork } from '../helpers/fork-options.js'
 import { nothingIsLeftBehind, row } from '../helpers/row.js'
 
 nothingIsLeftBehind()
@@ -143,7 +144,8 @@ for (const [name, type] of [
 
   row(`${name} with the command tsx`, async (t, given) => {
     const folder = lay(t, files, 'everything')
-    const command = [join(folder, 'node_modules/.bin/tsx'), name, given.method] as const
+    const tsx = join(folder, 'node_modules/.bin/tsx')
+    const command = [tsx, ...optionsForFork(), name, given.method] as const
     printsSquares(t, await runCommand(t, command, { cwd: folder }), given)
   })
 

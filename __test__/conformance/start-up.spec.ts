@@ -9,6 +9,7 @@ import { openEveryDescriptorBelow } from '../fixtures/conformance/descriptors.js
 import { doNothing, mapInPool, sendStateOfDescriptor } from '../fixtures/conformance/start-up.js'
 import { forms } from '../helpers/calls.js'
 import { descriptorOf } from '../helpers/descriptor-of.js'
+import { optionsForFork } from '../helpers/fork-options.js'
 import { nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
 import { runProgram } from '../helpers/run-program.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
@@ -51,7 +52,7 @@ row('TestFlags.test_flags', async (t, { method }) => {
   const [own, ofChild] = JSON.parse(outcome.stdout)
   t.deepEqual(ofChild, own)
   t.deepEqual(own, {
-    execArgv,
+    execArgv: [...optionsForFork(), ...execArgv],
     nodeOptions: env.NODE_OPTIONS,
     stackTraceLimit: 7,
     hasGarbageCollector: true,
