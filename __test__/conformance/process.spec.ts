@@ -335,6 +335,8 @@ rowInBothForms('_TestProcess.test_child_fd_inflation', async (t, { calls }) => {
   gateReader.close()
   const counts: number[] = []
   for (const _ of children) counts.push(await calls.recv(results))
+  // Copies of this process hold our end of the gate as well, and would not see it closed.
+  for (const _ of children) await calls.send(gate, 'go')
   gate.close()
   for (const p of children) await calls.join(p)
   t.is(new Set(counts).size, 1, `counts: ${counts}`)
