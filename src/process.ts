@@ -23,6 +23,8 @@ import {
   claim,
   currentProcess,
   isBootstrapping,
+  isMainProcess,
+  parentProcess,
   type State,
   setState,
   stateOf,
@@ -363,9 +365,13 @@ const signalled = (process_: Process): Child => {
   return child
 }
 
+/** What this process is called; the fork server is no process of the program's, and nobody's child. */
+const ownName = (): string =>
+  isMainProcess || parentProcess() !== null ? stateOf(currentProcess()).name : 'the fork server'
+
 const importingError = (): Error =>
   new RuntimeError(
-    `A process cannot be started while this one, ${stateOf(currentProcess()).name}, still imports the ` +
+    `A process cannot be started while this one, ${ownName()}, still imports the ` +
       'modules it needs. Most likely the main module starts processes whenever it is imported: put that ' +
       'part of it under "if (isMainProcess) { ... }", with isMainProcess from \'node-multiprocessing\'.',
   )
