@@ -19,7 +19,8 @@ export default defineConfig({
         {
           name: 'multiprocessing',
           test: (id) =>
-            /\/src\//.test(id) && !/\/(?:fork-guard|import-module|refuse-threads|spawn-main)\.ts$/.test(id),
+            /\/src\//.test(id) &&
+            !/\/(?:fork-guard|import-module|refuse-threads|spawn-main)\.ts$/.test(id),
         },
       ],
     },

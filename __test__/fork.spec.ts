@@ -26,10 +26,7 @@ const prints = (title: string, source: string, expected: string, files = {}): vo
   onLinux(title, async (t) => {
     const outcome = await program(t, head + source, { execArgv, files })
     const { code, stderr, stdout } = outcome
-    t.deepEqual(
-      { code, stderr, stdout: stdout.trim() },
-      { code: 0, stderr: '', stdout: expected },
-    )
+    t.deepEqual({ code, stderr, stdout: stdout.trim() }, { code: 0, stderr: '', stdout: expected })
   })
 }
 
@@ -134,7 +131,10 @@ prints(
   'true true true ended 0 thread',
 )
 
-for (const how of ["process.on('uncaughtException',", 'process.setUncaughtExceptionCaptureCallback(']) {
+for (const how of [
+  "process.on('uncaughtException',",
+  'process.setUncaughtExceptionCaptureCallback(',
+]) {
   prints(
     `an error that the copy deals with is not printed: ${how.slice(0, -1)}`,
     `copy(() => {

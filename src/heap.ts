@@ -64,10 +64,9 @@ const toolsOf = (session: Session): Inspecting => {
     return take(objects.objectId, 'this') as unknown[]
   }
   const seenBy = (fn: Function, name: string): Record<string, unknown> => {
-    const { internalProperties } = post<{ internalProperties?: { name: string; value?: Remote }[] }>(
-      'Runtime.getProperties',
-      { objectId: idOf(fn), ownProperties: true },
-    )
+    const { internalProperties } = post<{
+      internalProperties?: { name: string; value?: Remote }[]
+    }>('Runtime.getProperties', { objectId: idOf(fn), ownProperties: true })
     const scopes = internalProperties?.find((property) => property.name === '[[Scopes]]')?.value
     if (scopes?.objectId === undefined) return {}
     const all = take(scopes.objectId, 'Array.from(this, ({ object }) => object)')

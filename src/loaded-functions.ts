@@ -3,8 +3,9 @@
  * main module as a rule: it was being evaluated when the copy was made, and goes on in the parent alone.
  * @module
  */
-import { withOrigin } from './inspection.js'
+
 import { inspecting } from './heap.js'
+import { withOrigin } from './inspection.js'
 
 /** Any function that was compiled as part of the module at this URL. */
 export const functionOf = (url: string): Function | undefined => {

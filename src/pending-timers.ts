@@ -67,8 +67,10 @@ export const clearTicks = (): void => {
 export const clearTimers = (): void => {
   inspecting((session) => {
     const [timeout, immediate] = [setTimeout(() => {}, 1), setImmediate(() => {})]
-    for (const timer of session.allLike(Object.getPrototypeOf(timeout))) clearTimeout(timer as NodeJS.Timeout)
-    for (const timer of session.allLike(Object.getPrototypeOf(immediate))) clearImmediate(timer as NodeJS.Immediate)
+    for (const timer of session.allLike(Object.getPrototypeOf(timeout)))
+      clearTimeout(timer as NodeJS.Timeout)
+    for (const timer of session.allLike(Object.getPrototypeOf(immediate)))
+      clearImmediate(timer as NodeJS.Immediate)
   })
 }
 
@@ -76,9 +78,7 @@ export const clearTimers = (): void => {
 export const leaveImmediates = (): void => {
   const { immediateInfo, immediateQueue } = internals ?? {}
   if (!immediateInfo?.[UNDER_WAY] || immediateQueue === undefined) return
-  lists ??= inspecting(({ allLike }) =>
-    allLike(Object.getPrototypeOf(immediateQueue)),
-  ) as List[]
+  lists ??= inspecting(({ allLike }) => allLike(Object.getPrototypeOf(immediateQueue))) as List[]
   for (const list of lists) {
     list.head = null
     list.tail = null

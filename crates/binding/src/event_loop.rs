@@ -131,7 +131,11 @@ struct Queue {
 pub fn active_requests(env: Env) -> Result<u32> {
     let event_loop = env.get_uv_event_loop()?.cast::<EventLoop>();
     // SAFETY: the loop of this environment, on its thread. The count is the first half of its word.
-    Ok(unsafe { (&raw const (*event_loop).active_requests).cast::<u32>().read() })
+    Ok(unsafe {
+        (&raw const (*event_loop).active_requests)
+            .cast::<u32>()
+            .read()
+    })
 }
 
 /// In a copy of a process: the loop does not wait for what the thread pool had to do when the copy was
