@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{MemfdFlags, fallocate, FallocateFlags},
+    fs::{FallocateFlags, MemfdFlags, fallocate},
     mm::{Advice, MapFlags, ProtFlags},
     process::{Resource, getrlimit},
 };
@@ -108,7 +108,10 @@ pub fn keep_in_file() -> io::Result<()> {
     let ranges = exempt(&fs::read_to_string("/proc/self/smaps")?);
     let total = ranges.iter().map(|range| range.len() as u64).sum();
     // More than the limit would be a signal that ends the process.
-    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < total) {
+    if getrlimit(Resource::Fsize)
+        .current
+        .is_some_and(|limit| limit < total)
+    {
         return Ok(());
     }
     let Ok(file) = rustix::fs::memfd_create(c"node-multiprocessing", MemfdFlags::CLOEXEC) else {
@@ -328,11 +331,21 @@ mod tests {
         unsafe { range.advise(libc::MADV_DONTFORK) }.unwrap();
         keep_in_file().unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let line = maps.lines().find(|line| line.starts_with(&format!("{:x}-", range.start)));
+        let line = maps
+            .lines()
+            .find(|line| line.starts_with(&format!("{:x}-", range.start)));
         assert!(line.is_some_and(|line| line.contains("memfd:node-multiprocessing")));
-        assert!(bytes.iter().enumerate().all(|(index, byte)| *byte == (index % 251) as u8));
+        assert!(
+            bytes
+                .iter()
+                .enumerate()
+                .all(|(index, byte)| *byte == (index % 251) as u8)
+        );
         bytes[PAGE] = 7;
-        assert_eq!((bytes[PAGE], bytes[PAGE + 1]), (7, ((PAGE + 1) % 251) as u8));
+        assert_eq!(
+            (bytes[PAGE], bytes[PAGE + 1]),
+            (7, ((PAGE + 1) % 251) as u8)
+        );
     }
 
     #[test]
@@ -351,7 +364,12 @@ mod tests {
         if !written.0.is_empty() {
             let here = 0_u8;
             let here = (&raw const here).expose_provenance();
-            assert!(written.0.iter().any(|range| (range.start..range.end).contains(&here)));
+            assert!(
+                written
+                    .0
+                    .iter()
+                    .any(|range| (range.start..range.end).contains(&here))
+            );
         }
         written.copy_now();
     }

@@ -306,7 +306,9 @@ pub unsafe fn practise() -> io::Result<Practice> {
             // What it has told is all that was wanted of it.
             let _ = send_signal(child.pidfd.as_fd(), libc::SIGKILL);
             wait(child.pidfd.as_fd(), None)?;
-            Ok(Practice::Over(Written::from_bytes(&bytes.unwrap_or_default())))
+            Ok(Practice::Over(Written::from_bytes(
+                &bytes.unwrap_or_default(),
+            )))
         }
     }
 }
