@@ -87,12 +87,18 @@ const leaveProcesses = (): void => {
   }
 }
 
-const serve = (): void => {
+const serve = async (): Promise<void> => {
   if (noted().hooks) {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
   leaveProcesses()
+  const report = native.practiseFork()
+  if (report >= 0) {
+    serving = false
+    await rehearse(1)
+    native.endPractice(report)
+  }
   const [channel, job] = native.serveForks(CONTROL)
   if (job === undefined && channel! < 0) native.leave(channel === END ? 0 : 1, -1)
   serving = false

@@ -5,6 +5,7 @@
  */
 import type { Debugger, Session } from 'node:inspector'
 import { createRequire } from 'node:module'
+import { moduleScriptOf } from './scripts.js'
 
 /** A script that V8 has compiled. */
 export interface Script {
@@ -112,10 +113,14 @@ const inspected = <T>(work: () => T): T => {
   }
 }
 
+const remember = (script: Script): Script => {
+  if (scripts.size >= REMEMBERED_SCRIPTS) scripts.delete(scripts.keys().next().value!)
+  scripts.set(script.id, script)
+  return script
+}
+
 /** The debugger tells of scripts only when it is enabled, which makes compiled code slower: not for long. */
-const scriptOf = (id: string): Script | undefined => {
-  const known = scripts.get(id)
-  if (known) return known
+const debuggedScript = (id: string): Script | undefined => {
   post('Debugger.enable')
   try {
     const about = parsed.get(id)
@@ -124,10 +129,7 @@ const scriptOf = (id: string): Script | undefined => {
       scriptId: id,
     })
     const { url, isModule = false, startLine, startColumn, sourceMapURL = '' } = about
-    if (scripts.size >= REMEMBERED_SCRIPTS) scripts.delete(scripts.keys().next().value!)
-    const script = { id, url, isModule, source, startLine, startColumn, sourceMapUrl: sourceMapURL }
-    scripts.set(id, script)
-    return script
+    return { id, url, isModule, source, startLine, startColumn, sourceMapUrl: sourceMapURL }
   } finally {
     post('Debugger.disable')
     // All are told of anew the next time.
@@ -168,24 +170,41 @@ export const withOrigin = <T>(fn: Function, use: (origin: Origin | undefined) =>
   inspected(() => {
     const internals = internalsOf(fn)
     const location = internals.get('[[FunctionLocation]]')?.value as Location | undefined
-    const script = location && scriptOf(location.scriptId)
-    if (!location || !script) return use(undefined)
+    if (!location) return use(undefined)
     let scopes: readonly Scope[] | undefined
     const seen = (): readonly Scope[] => {
       scopes ??= Array.from(handOver(internals.get('[[Scopes]]')) as ArrayLike<Scope>)
       return scopes
     }
+    const moduleScope = (): Scope | undefined =>
+      seen().find(({ description }) => description.startsWith('Module'))
+    const id = location.scriptId
+    const find = (): Script | undefined =>
+      moduleScriptOf(
+        fn,
+        id,
+        (source) => offsetOf({ source, startLine: 0, startColumn: 0 }, location),
+        () => moduleScope() !== undefined,
+        post,
+      ) ?? debuggedScript(id)
+    let script = scripts.get(id)
+    if (!script) {
+      script = find()
+      if (!script) return use(undefined)
+      remember(script)
+    }
     return use({
       script,
       place: offsetOf(script, location),
       scopes: seen,
-      moduleVariables: () =>
-        seen().find(({ description }) => description.startsWith('Module'))?.object,
+      moduleVariables: () => moduleScope()?.object,
     })
   })
 
-const offsetOf = (script: Script, { lineNumber, columnNumber }: Location): number => {
-  const { source, startLine, startColumn } = script
+const offsetOf = (
+  { source, startLine, startColumn }: Pick<Script, 'source' | 'startLine' | 'startColumn'>,
+  { lineNumber, columnNumber }: Location,
+): number => {
   // Whatever V8 counts as the end of a line.
   const end = /\r\n|[\n\r\u2028\u2029]/g
   for (let line = startLine; line < lineNumber; line++) end.exec(source)

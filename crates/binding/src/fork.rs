@@ -1,12 +1,15 @@
 //! Duplicating this process, and having the fork server do it.
 
-use std::io;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use mp_os::descriptor;
 use mp_os::process::fork::{self, Fork};
-use mp_os::process::fork_server::{self, Served, StartError};
+use mp_os::process::fork_memory::Written;
+use mp_os::process::fork_server::{self, Practice, Served, StartError};
 use mp_os::readiness::{self, Interest};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -58,6 +61,45 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
     Ok(status.map(mp_os::process::ExitStatus::code))
 }
 
+thread_local! {
+    /// What a fork server's child is likely to write to.
+    static WRITTEN: Cell<Written> = Cell::default();
+}
+
+/// Has a child of a fork server to be go through what all of its children do, so that they can be readied
+/// for it. Returns in that child a descriptor for `endPractice`, in the server -1 when it is over, or a
+/// status.
+#[napi]
+pub fn practise_fork(env: Env) -> Result<f64> {
+    let practise = || {
+        fork::prepare_for_many()?;
+        // SAFETY: as in `serve_forks`.
+        unsafe { fork_server::practise() }
+    };
+    match practise() {
+        Ok(Practice::Child(report)) => {
+            identity::renew();
+            event_loop::renew(&env)?;
+            Ok(report.into_raw_fd().into())
+        }
+        Ok(Practice::Over(written)) => {
+            WRITTEN.set(written);
+            Ok(status::NOT_YET)
+        }
+        Err(error) => Ok(status::system(&error)),
+    }
+}
+
+/// In a child that practises: says what it has written to, and ends.
+#[napi]
+pub fn end_practice(report: i32) {
+    if let Ok(mut report) = descriptor::adopt(report).map(File::from) {
+        // The server does without.
+        let _ = report.write_all(&Written::since_fork().to_bytes());
+    }
+    fork_server::leave(None, 0)
+}
+
 /// Makes this process a fork server. Returns `[channel]` in each child it makes, `[-1, job]` in one that
 /// has nothing to do yet (see `awaitRequest`), and in the server `[END]` when nobody is left who could ask,
 /// or `[status]`.
@@ -65,10 +107,10 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
 pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     let serve = || {
         let control = descriptor::adopt(control)?;
-        fork::prepare()?;
+        fork::prepare_for_many()?;
         // SAFETY: node was started with --single-threaded, so V8 has no other threads. libuv's are made
         // anew by `event_loop::renew`; those of this addon do not exist yet in a fork server.
-        unsafe { fork_server::serve(control) }
+        unsafe { fork_server::serve(control, WRITTEN.take()) }
     };
     match serve() {
         Ok(Served::Child(channel)) => {

@@ -35,11 +35,13 @@ use rustix::{
     event::{Timespec, epoll},
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
+    pipe::PipeFlags,
 };
 
 use super::{
     Child, ExitStatus,
     fork::{Fork, fork, own_pidfd},
+    fork_memory::Written,
     is_running, send_signal, try_wait, wait,
 };
 use crate::{
@@ -274,6 +276,63 @@ pub fn collect(
     }
 }
 
+/// Where a call to [`practise`] returns.
+#[derive(Debug)]
+pub enum Practice {
+    /// In a child, with where to put what it has written to: see [`Written::to_bytes`].
+    Child(OwnedFd),
+    /// In the server, when that child is gone.
+    Over(Written),
+}
+
+/// Makes one child that goes through what all children do, to learn what they write to. Blocks until
+/// it has ended; returns in it, too.
+///
+/// # Errors
+///
+/// What the kernel says; there is no child then.
+///
+/// # Safety
+///
+/// That of [`fork`].
+pub unsafe fn practise() -> io::Result<Practice> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: as the caller has promised.
+    match unsafe { fork()? } {
+        Fork::Child => Ok(Practice::Child(writer)),
+        Fork::Parent(child) => {
+            drop(writer);
+            let bytes = read_within(&reader, PRACTICE);
+            // What it has told is all that was wanted of it.
+            let _ = send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            wait(child.pidfd.as_fd(), None)?;
+            Ok(Practice::Over(Written::from_bytes(
+                &bytes.unwrap_or_default(),
+            )))
+        }
+    }
+}
+
+/// How long a practising child may take, which needs a millisecond or two.
+const PRACTICE: Duration = Duration::from_secs(1);
+
+fn read_within(reader: &OwnedFd, time: Duration) -> io::Result<Vec<u8>> {
+    let deadline = Deadline::after(Some(time));
+    let mut bytes = Vec::new();
+    loop {
+        if !wait_one(reader.as_fd(), Interest::Readable, deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut part = [0; PAGE];
+        match rustix::io::read(reader, &mut part)? {
+            0 => return Ok(bytes),
+            length => bytes.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+const PAGE: usize = 4096;
+
 /// Where a server's call to [`serve`] returns.
 #[derive(Debug)]
 pub enum Served {
@@ -286,7 +345,8 @@ pub enum Served {
 }
 
 /// Makes a child for whoever asks, collects those that have ended, and says so. Blocks until
-/// nobody holds the other end of `control`; and returns in every child it makes.
+/// nobody holds the other end of `control`; and returns in every child it makes. `written` is what
+/// a child is likely to write to first, see [`practise`].
 ///
 /// # Errors
 ///
@@ -295,10 +355,10 @@ pub enum Served {
 /// # Safety
 ///
 /// That of [`fork`], each time it forks.
-pub unsafe fn serve(control: OwnedFd) -> io::Result<Served> {
+pub unsafe fn serve(control: OwnedFd, written: Written) -> io::Result<Served> {
     // Ctrl-C is for the program and its children, each of which has its own answer to it.
     let deaf = Deaf::to(libc::SIGINT);
-    let mut server = Server::new(control)?;
+    let mut server = Server::new(control, written)?;
     let mut events = Vec::with_capacity(64);
     loop {
         let idle = Timespec::default();
@@ -414,6 +474,8 @@ struct Server {
     spare: Option<Spare>,
     /// Cleared while there is no use in trying.
     may_make_spare: bool,
+    /// What each child copies at once.
+    written: Written,
 }
 
 /// A child, and where to say how it ends; a spare has no such place yet.
@@ -429,7 +491,7 @@ struct Spare {
 }
 
 impl Server {
-    fn new(control: OwnedFd) -> io::Result<Self> {
+    fn new(control: OwnedFd, written: Written) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(CONTROL);
         epoll::add(&epoll, &control, data, epoll::EventFlags::IN)?;
@@ -440,6 +502,7 @@ impl Server {
             children,
             spare: None,
             may_make_spare: true,
+            written,
         })
     }
 
@@ -468,7 +531,10 @@ impl Server {
         let (job, far_end) = control().ok()?;
         // SAFETY: as the caller has promised.
         match unsafe { fork() } {
-            Ok(Fork::Child) => return Some(far_end),
+            Ok(Fork::Child) => {
+                self.written.copy_now();
+                return Some(far_end);
+            }
             Ok(Fork::Parent(child)) => {
                 let key = self.watch(child, None);
                 self.spare = Some(Spare { key, job });
@@ -495,6 +561,7 @@ impl Server {
         match unsafe { fork() } {
             Ok(Fork::Parent(child)) => drop(self.watch(child, Some(channel))),
             Ok(Fork::Child) => {
+                self.written.copy_now();
                 begin(channel.as_fd());
                 return Ok(Some(Served::Child(channel)));
             }

@@ -12,6 +12,8 @@ mod exit;
 #[cfg(target_os = "linux")]
 pub mod fork;
 #[cfg(target_os = "linux")]
+pub mod fork_memory;
+#[cfg(target_os = "linux")]
 pub mod fork_server;
 #[cfg(target_os = "linux")]
 pub mod interrupt;

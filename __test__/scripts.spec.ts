@@ -1,0 +1,31 @@
+/** Finding the script of a function, with the debugger and without. */
+import test from 'ava'
+import { runProgram } from './helpers/run-program.js'
+
+const program = new URL('./fixtures/script-lookups.js', import.meta.url)
+
+const lookUps = async (args: string[], execArgv: string[]) => {
+  const { code, stdout, stderr } = await runProgram(program, { args, execArgv })
+  if (code !== 0) throw new Error(stderr)
+  return stdout.trim().split('\n').map((line) => JSON.parse(line))
+}
+
+const source = '(x) => x * factor'
+const again = '() => factor'
+
+test('the debugger is not enabled for functions of modules, and is for others', async (t) => {
+  t.deepEqual(await lookUps([], []), [
+    ['module', 0, 'by value', source, ['factor']],
+    ['module again', 0, 'by value', again, ['factor']],
+    ['with an offset', 1, 'by value', '(x) => x + 1', []],
+    ['of a file that is none', 1, 'by value', '(x) => x + 2', []],
+    ['compiled function', 1, 'by value', '(x) => x + y', ['y']],
+  ])
+})
+
+test('where code from strings is forbidden, the debugger tells', async (t) => {
+  t.deepEqual(await lookUps(['module'], ['--disallow-code-generation-from-strings']), [
+    ['module', 1, 'by value', source, ['factor']],
+    ['module again', 0, 'by value', again, ['factor']],
+  ])
+})

@@ -1,0 +1,84 @@
+/**
+ * The script that a function was compiled from, without the debugger: that one hashes all that was ever
+ * compiled when it is enabled first, 15 ms for what Node itself consists of.
+ * @module
+ */
+import { setFlagsFromString } from 'node:v8'
+import type { Script } from './inspection.js'
+
+/** What V8 can tell of a function. */
+interface Natives {
+  /** The text of its script; something else for a function that has none. */
+  readonly source: (fn: Function) => unknown
+  /** Where in it its parameters begin. */
+  readonly position: (fn: Function) => number
+}
+
+/** Functions that V8's own tests use; they are compiled once, and nothing else is while they can be. */
+const compileNatives = (): Natives | undefined => {
+  setFlagsFromString('--allow-natives-syntax')
+  try {
+    return {
+      source: new Function('fn', 'return %FunctionGetScriptSource(fn)') as Natives['source'],
+      position: new Function(
+        'fn',
+        'return %FunctionGetScriptSourcePosition(fn)',
+      ) as Natives['position'],
+    }
+  } catch {
+    // A V8 without them, or a program that forbids code from strings.
+    return undefined
+  } finally {
+    setFlagsFromString('--no-allow-natives-syntax')
+  }
+}
+
+let natives: Natives | null | undefined
+
+/** Asks the inspector something; see `inspection.ts`. */
+type Post = <T>(method: string) => T
+
+interface Coverage {
+  readonly result: readonly { readonly scriptId: string; readonly url: string }[]
+}
+
+const urls = new Map<string, string>()
+
+/** The profiler knows scripts too, those that have run. */
+const urlOf = (id: string, post: Post): string | undefined => {
+  if (!urls.has(id)) {
+    for (const { scriptId, url } of post<Coverage>('Profiler.getBestEffortCoverage').result) {
+      urls.set(scriptId, url)
+    }
+  }
+  return urls.get(id)
+}
+
+/** A line of a script that says where its source map is; the last one counts. */
+const SOURCE_MAP = /^.*\/\/[#@][ \t]sourceMappingURL=[ \t]*([^\s'"]*)[ \t]*$/gm
+
+/**
+ * The script of a function, if it is a module's file from its beginning to its end; nothing where only
+ * the debugger can tell.
+ *
+ * @param fn - A function that was compiled.
+ * @param id - Its script.
+ * @param place - Where it begins in a text, by what the inspector says of line and column.
+ * @param isModule - Whether it was compiled as part of an ES module.
+ * @param post - Asks the inspector.
+ */
+export const moduleScriptOf = (
+  fn: Function,
+  id: string,
+  place: (source: string) => number,
+  isModule: () => boolean,
+  post: Post,
+): Script | undefined => {
+  natives ??= compileNatives() ?? null
+  const source = natives?.source(fn)
+  if (typeof source !== 'string' || natives?.position(fn) !== place(source)) return undefined
+  const url = urlOf(id, post)
+  if (!url?.startsWith('file:')) return undefined
+  const sourceMapUrl = [...source.matchAll(SOURCE_MAP)].at(-1)?.[1] ?? ''
+  return { id, url, isModule: isModule(), source, startLine: 0, startColumn: 0, sourceMapUrl }
+}
