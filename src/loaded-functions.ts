@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspecting } from './heap.js'
+import { inspecting } from './inspected-heap.js'
 import { withOrigin } from './inspection.js'
 
 /** Any function that was compiled as part of the module at this URL. */

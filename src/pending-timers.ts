@@ -3,7 +3,7 @@
  * them to itself; the heap and the inspector do not.
  * @module
  */
-import { inspecting } from './heap.js'
+import { inspecting } from './inspected-heap.js'
 
 /** A list of what was set with `setImmediate`; Node has one of those to come and one of those under way. */
 interface List {
