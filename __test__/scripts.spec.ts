@@ -7,7 +7,10 @@ const program = new URL('./fixtures/script-lookups.js', import.meta.url)
 const lookUps = async (args: string[], execArgv: string[]) => {
   const { code, stdout, stderr } = await runProgram(program, { args, execArgv })
   if (code !== 0) throw new Error(stderr)
-  return stdout.trim().split('\n').map((line) => JSON.parse(line))
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
 }
 
 const source = '(x) => x * factor'
