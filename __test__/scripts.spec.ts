@@ -15,11 +15,13 @@ const lookUps = async (args: string[], execArgv: string[]) => {
 
 const source = '(x) => x * factor'
 const again = '() => factor'
+const lone = '(x) => x * 2'
 
 test('the debugger is not enabled for functions of modules, and is for others', async (t) => {
   t.deepEqual(await lookUps([], []), [
     ['module', 0, 'by value', source, ['factor']],
     ['module again', 0, 'by value', again, ['factor']],
+    ['module without variables', 0, 'by value', lone, []],
     ['with an offset', 1, 'by value', '(x) => x + 1', []],
     ['of a file that is none', 1, 'by value', '(x) => x + 2', []],
     ['compiled function', 1, 'by value', '(x) => x + y', ['y']],
@@ -30,5 +32,6 @@ test('where code from strings is forbidden, the debugger tells', async (t) => {
   t.deepEqual(await lookUps(['module'], ['--disallow-code-generation-from-strings']), [
     ['module', 1, 'by value', source, ['factor']],
     ['module again', 0, 'by value', again, ['factor']],
+    ['module without variables', 1, 'by value', lone, []],
   ])
 })

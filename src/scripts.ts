@@ -3,8 +3,13 @@
  * compiled when it is enabled first, 15 ms for what Node itself consists of.
  * @module
  */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import type { Script } from './inspection.js'
+
+const require = createRequire(import.meta.url)
 
 /** What V8 can tell of a function. */
 interface Natives {
@@ -64,14 +69,14 @@ const SOURCE_MAP = /^.*\/\/[#@][ \t]sourceMappingURL=[ \t]*([^\s'"]*)[ \t]*$/gm
  * @param fn - A function that was compiled.
  * @param id - Its script.
  * @param place - Where it begins in a text, by what the inspector says of line and column.
- * @param isModule - Whether it was compiled as part of an ES module.
+ * @param hasModuleScope - Whether it sees variables of an ES module; those that capture none need not.
  * @param post - Asks the inspector.
  */
 export const moduleScriptOf = (
   fn: Function,
   id: string,
   place: (source: string) => number,
-  isModule: () => boolean,
+  hasModuleScope: () => boolean,
   post: Post,
 ): Script | undefined => {
   natives ??= compileNatives() ?? null
@@ -79,6 +84,21 @@ export const moduleScriptOf = (
   if (typeof source !== 'string' || natives?.position(fn) !== place(source)) return undefined
   const url = urlOf(id, post)
   if (!url?.startsWith('file:')) return undefined
+  const isModule = hasModuleScope() || isModuleByItsFile(url, source)
+  if (isModule === undefined) return undefined
   const sourceMapUrl = [...source.matchAll(SOURCE_MAP)].at(-1)?.[1] ?? ''
-  return { id, url, isModule: isModule(), source, startLine: 0, startColumn: 0, sourceMapUrl }
+  return { id, url, isModule, source, startLine: 0, startColumn: 0, sourceMapUrl }
 }
+
+/** Whether a file was compiled as an ES module, where that is certain: nothing where it is not. */
+const isModuleByItsFile = (url: string, source: string): boolean | undefined => {
+  if (/\.m[jt]s$/.test(url)) return true
+  if (/\.c[jt]s$/.test(url)) return false
+  const loaded = require.cache[fileURLToPath(url)]
+  // `require` keeps the ES modules it has loaded in the same place.
+  if (loaded !== undefined) return types.isModuleNamespaceObject(loaded.exports)
+  return HAS_MODULE_SYNTAX.test(source) ? true : undefined
+}
+
+/** A line that would not compile in anything but an ES module. */
+const HAS_MODULE_SYNTAX = /^(?:import\b(?!\s*[.(])|export\b)/m
