@@ -9,6 +9,7 @@ mod event_loop;
 mod external;
 mod fork;
 mod identity;
+mod layout;
 mod memory_file;
 mod process;
 mod slab;
