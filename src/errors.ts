@@ -134,6 +134,13 @@ export class ValueError extends MultiprocessingError {
   }
 }
 
+/** An index is outside of what there is. */
+export class IndexError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_INDEX', message, options)
+  }
+}
+
 /** A call was made in a state that rules it out. */
 export class AssertionError extends MultiprocessingError {
   constructor(message?: string, options?: ErrorOptions) {

@@ -8,14 +8,14 @@ use napi_derive::napi;
 #[napi(object, use_nullable = true)]
 pub struct FundamentalType {
     /// Its name in ctypes.
-    pub name: &'static str,
+    pub name: String,
     /// The letter that stands for it; null when there is none.
     pub typecode: Option<String>,
     /// What its bits mean.
     #[napi(
         ts_type = "'boolean' | 'character' | 'wide character' | 'signed' | 'unsigned' | 'float'"
     )]
-    pub class: &'static str,
+    pub class: String,
     /// How many bytes it takes.
     pub size: u32,
     /// What its offsets are multiples of.
@@ -30,9 +30,9 @@ pub fn fundamental_types() -> Vec<FundamentalType> {
     FUNDAMENTALS
         .iter()
         .map(|fundamental| FundamentalType {
-            name: fundamental.name,
+            name: fundamental.name.to_owned(),
             typecode: fundamental.typecode.map(String::from),
-            class: name_of(fundamental.class),
+            class: name_of(fundamental.class).to_owned(),
             size: fundamental.size as u32,
             alignment: fundamental.alignment as u32,
             maximum_bits: fundamental.maximum_bits(),

@@ -1,0 +1,508 @@
+/**
+ * Arrays.
+ * @module
+ */
+import { inspect } from 'node:util'
+import { IndexError, ValueError } from '../errors.js'
+import { show } from '../waiting.js'
+import { Column } from './column.js'
+import { fromWideCodes, toBytes, wideCodes } from './conversions.js'
+import {
+  bare,
+  CData,
+  copyTo,
+  type DataType,
+  DESCRIBE,
+  type Description,
+  infoOf,
+  type TypeInfo,
+  typeOf,
+} from './data.js'
+import { c_char, c_wchar } from './fundamental.js'
+import { addIndexing, sliceBounds, wholeNumber } from './indexing.js'
+import type { AnyArray } from './kinds.js'
+import { clearBytes, MEMORY, type Memory, OFFSET } from './memory.js'
+import type { MemoryProperty } from './properties.js'
+import { isFundamental, type SimpleData } from './simple.js'
+
+/** What an element reads as: a value, or an object in the array's memory. */
+export type ElementOf<T extends CData> = T extends SimpleData<infer V, any> ? V : T
+
+/** The array of a type. */
+export type ArrayOf<T extends CData> =
+  T extends SimpleData<Buffer, any>
+    ? CharArray
+    : T extends SimpleData<string, any>
+      ? WideCharArray
+      : ArrayData<T>
+
+/** The typed array that some memory is. */
+export type TypedArrayOf<V> = V extends bigint
+  ? BigInt64Array | BigUint64Array
+  : Exclude<AnyArray, BigInt64Array | BigUint64Array>
+
+/** The elements as a typed array, where that is what they are in memory. */
+const VIEW: unique symbol = Symbol('view')
+
+/** What is known of the type of an array. */
+interface ArrayInfo {
+  readonly element: TypeInfo
+  readonly length: number
+  /** Whether elements are read as their values. */
+  readonly bare: boolean
+}
+
+const arrayInfos = new WeakMap<DataType, ArrayInfo>()
+
+const arrayInfoOf = (type: DataType): ArrayInfo => {
+  let at: DataType | null = type
+  while (typeof at === 'function') {
+    const found = arrayInfos.get(at)
+    if (found !== undefined) return found
+    at = Object.getPrototypeOf(at)
+  }
+  throw new TypeError(`${type.name} is an abstract class; see arrayOf()`)
+}
+
+/** What elements a type of arrays has, and how many; nothing for other types. */
+export const elementsOf = (type: DataType): { type: DataType; length: number } | undefined => {
+  const info = arrayInfos.get(type)
+  return info && { type: info.element.type, length: info.length }
+}
+
+const viewAt = ({ element, length, bare }: ArrayInfo, memory: Memory, offset: number) => {
+  const { storage, swapped } = element
+  if (!bare || storage === null || swapped || offset % storage.size !== 0) return null
+  return new storage.Array(memory.buffer, offset, length)
+}
+
+const describe = (type: DataType): Description => {
+  const array = arrayInfoOf(type)
+  const { element, length } = array
+  const Bare = bare(type.prototype) as new (memory: Memory, offset: number) => ArrayData<CData>
+  const place = (memory: Memory, offset: number): ArrayData<CData> => {
+    const made = new Bare(memory, offset)
+    made[VIEW] = viewAt(array, memory, offset)
+    return made
+  }
+  const assign = (target: CData, value: unknown): void => assignArray(target, array, value)
+  return {
+    size: element.size * length,
+    alignment: element.alignment,
+    storage: null,
+    swapped: element.swapped,
+    maximumBits: null,
+    place,
+    assign,
+    ...(isText(element.type) ? { property: textProperty(place, assign) } : {}),
+  }
+}
+
+/** Arrays of characters are read as text where they are fields, as in ctypes. */
+const isText = (element: DataType): boolean => element === c_char || element === c_wchar
+
+const textProperty =
+  (place: TypeInfo['place'], assign: TypeInfo['assign']) =>
+  (at: number): MemoryProperty => ({
+    get() {
+      return (place(this[MEMORY], this[OFFSET] + at) as CharArray).value
+    },
+    set(value) {
+      assign(place(this[MEMORY], this[OFFSET] + at), value)
+    },
+  })
+
+const assignArray = (target: CData, { element, length }: ArrayInfo, value: unknown): void => {
+  const array = target as ArrayData<CData>
+  if (value instanceof ArrayData) {
+    const theirs = arrayInfoOf(typeOf(value))
+    if (theirs.element.type === element.type && theirs.length === length) {
+      copyTo(value, array)
+      return
+    }
+  }
+  if (target instanceof CharArray || target instanceof WideCharArray) {
+    target.value = value as string
+    return
+  }
+  const values = listOf(value)
+  if (values.length > length) throw new IndexError('invalid index')
+  clearBytes(array, element.size * length)
+  array.set(values as never)
+}
+
+/** What can be stored as elements: a typed array, or a list of what an iterable gives. */
+export const listOf = (values: unknown): ArrayLike<unknown> => {
+  if (ArrayBuffer.isView(values) && !(values instanceof DataView)) return values as AnyArray
+  if (Array.isArray(values)) return values
+  if (typeof values === 'object' && values !== null && Symbol.iterator in values) {
+    return Array.from(values as Iterable<unknown>)
+  }
+  throw new TypeError(`a sequence is wanted, not ${show(values)}`)
+}
+
+/**
+ * So many elements of one type, one after the other.
+ *
+ * `array[i]` reads and writes elements, and so do `get(i)` and `set(i, value)`, which take a hundredth of
+ * the time. An index may be negative, and is then counted from the end; one that is outside is an
+ * IndexError. Elements that are structures or arrays are objects in this array's memory.
+ *
+ * The fastest way is {@link ArrayData.typedArray}.
+ *
+ * Mirrors ctypes' `Array`.
+ */
+export class ArrayData<T extends CData = CData> extends CData {
+  declare [VIEW]: AnyArray | null;
+  /** An element, as `get(i)` and `set(i, value)`. */
+  [index: number]: ElementOf<T>
+
+  /**
+   * @param values - The first elements; those that are not given are zero.
+   * @throws IndexError for more values than there are elements; TypeError for one that cannot be stored.
+   */
+  constructor(values?: Iterable<unknown> | ArrayLike<unknown> | string) {
+    super()
+    const type = new.target as unknown as DataType
+    this[VIEW] = viewAt(arrayInfoOf(type), this[MEMORY], this[OFFSET])
+    if (values !== undefined) infoOf(type).assign(this, values)
+  }
+
+  /** How many elements there are. */
+  get length(): number {
+    return arrayInfoOf(typeOf(this)).length
+  }
+
+  /**
+   * An element.
+   *
+   * @throws IndexError when there is none; TypeError when the index is no whole number.
+   */
+  get(index: number): ElementOf<T> {
+    const view = this[VIEW]
+    if (view !== null && this.isPlain && index >= 0 && index < view.length) {
+      const value = view[index]
+      if (value !== undefined) return value as ElementOf<T>
+    }
+    return this.#elementAt(checkedIndex(index, this.length)) as ElementOf<T>
+  }
+
+  /**
+   * Sets an element, or several from some index on.
+   *
+   * @param index - Which; or the values, a sequence.
+   * @param value - The element's value; or where the values begin, 0 if not given.
+   * @throws IndexError when there is no such element; ValueError when the values do not fit; TypeError for
+   * what cannot be stored.
+   */
+  set(index: number, value: unknown): void
+  set(values: Iterable<unknown> | ArrayLike<unknown>, start?: number): void
+  set(index: number | Iterable<unknown> | ArrayLike<unknown>, value?: unknown): void {
+    const view = this[VIEW]
+    if (typeof index !== 'number') {
+      this.#setAll(index, wholeNumber(value ?? 0, 'where values begin'))
+    } else if (
+      view !== null &&
+      index >= 0 &&
+      index < view.length &&
+      Number.isInteger(index) &&
+      (this.isFloat
+        ? typeof value === 'number'
+        : this.isNarrow && (value as number) === ((value as number) | 0))
+    ) {
+      view[index] = value as never
+    } else {
+      this.#setElement(checkedIndex(index, this.length), value)
+    }
+  }
+
+  /** @internal Whether elements are read as they are stored. */
+  declare readonly isPlain: boolean
+  /** @internal Whether elements are floats. */
+  declare readonly isFloat: boolean
+  /** @internal Whether elements are integers of at most 32 bits. */
+  declare readonly isNarrow: boolean
+
+  #elementAt(index: number): unknown {
+    const { element, bare } = arrayInfoOf(typeOf(this))
+    const { storage, size } = element
+    if (!bare || storage === null) return element.place(this[MEMORY], this[OFFSET] + index * size)
+    const view = this[VIEW]
+    if (view !== null) return storage.from(view[index]!)
+    const simple = element.place(this[MEMORY], this[OFFSET] + index * size)
+    return (simple as SimpleData<unknown>).value
+  }
+
+  #setElement(index: number, value: unknown): void {
+    const { element } = arrayInfoOf(typeOf(this))
+    const { storage, size } = element
+    const view = this[VIEW]
+    if (view !== null && !(value instanceof element.type)) {
+      view[index] = storage!.to(value) as never
+    } else {
+      element.assign(element.place(this[MEMORY], this[OFFSET] + index * size), value)
+    }
+  }
+
+  #setAll(given: unknown, start: number): void {
+    const values = listOf(given)
+    const { length } = this
+    const first = start < 0 ? start + length : start
+    if (first < 0 || first > length) throw new IndexError('invalid index')
+    if (values.length > length - first) {
+      throw new ValueError(
+        `Can only assign sequence of same size: there is room for ${length - first} values, not ${values.length}`,
+      )
+    }
+    const view = this[VIEW]
+    if (view !== null && storesAlike(view, values, this.isFloat)) {
+      view.set(values as never, first)
+    } else {
+      for (let i = 0; i < values.length; i++) this.#setElement(first + i, values[i])
+    }
+  }
+
+  /**
+   * An element, or undefined when there is none; as `at` of JavaScript's own arrays.
+   */
+  at(index: number): ElementOf<T> | undefined {
+    const { length } = this
+    const which = index < 0 ? index + length : index
+    return which >= 0 && which < length ? this.get(which) : undefined
+  }
+
+  /**
+   * Elements as a list of their own; of characters, their text.
+   *
+   * @param start - The first; counted from the end if negative.
+   * @param end - Where to end, without that element; all the rest if not given.
+   */
+  slice(start?: number, end?: number): ElementOf<T>[] {
+    const [from, to] = sliceBounds(this.length, start, end)
+    const view = this[VIEW]
+    if (view !== null && this.isPlain) return Array.from(view.subarray(from, to) as never)
+    return Array.from({ length: to - from }, (_, i) => this.#elementAt(from + i) as ElementOf<T>)
+  }
+
+  /**
+   * A part of this array, as an array in the same memory.
+   *
+   * @param start - The first element; counted from the end if negative.
+   * @param end - Where to end, without that element; all the rest if not given.
+   */
+  subarray(start?: number, end?: number): ArrayOf<T> {
+    const [from, to] = sliceBounds(this.length, start, end)
+    const { element } = arrayInfoOf(typeOf(this))
+    const type = arrayOf(element.type as DataType<T>, to - from)
+    return infoOf(type).place(this[MEMORY], this[OFFSET] + from * element.size) as ArrayOf<T>
+  }
+
+  /** Sets elements to one value, and returns the array; bounds as for {@link ArrayData.slice}. */
+  fill(value: unknown, start?: number, end?: number): this {
+    const [from, to] = sliceBounds(this.length, start, end)
+    if (from === to) return this
+    this.#setElement(from, value)
+    const view = this[VIEW]
+    if (view !== null) view.fill(view[from] as never, from, to)
+    else for (let i = from + 1; i < to; i++) this.#setElement(i, value)
+    return this
+  }
+
+  /** The elements, one after the other. */
+  *[Symbol.iterator](): IterableIterator<ElementOf<T>> {
+    for (let i = 0; i < this.length; i++) yield this.get(i)
+  }
+
+  /**
+   * The elements as a typed array in the same memory: the fastest way to them. Of bool and char it is a
+   * Uint8Array. It is the same array each time.
+   *
+   * @throws TypeError when the elements are no numbers, or are not aligned, or have another byte order than
+   * this machine's.
+   */
+  typedArray(): TypedArrayOf<ElementOf<T>> {
+    const view = this[VIEW]
+    if (view === null) {
+      throw new TypeError(`${typeOf(this).name} is no typed array in memory`)
+    }
+    return view as TypedArrayOf<ElementOf<T>>
+  }
+
+  /**
+   * One field of all elements, which are structures: a view of the same memory.
+   *
+   * @throws TypeError when the elements are no structures; ValueError when they have no such field, or when
+   * it is no number of its own: a bit field, or not aligned, or of another byte order than this machine's.
+   */
+  column<K extends keyof T & string>(name: K): Column<T[K]> {
+    const { element, length } = arrayInfoOf(typeOf(this))
+    return Column.of<T[K]>(element, name, this[MEMORY], this[OFFSET], length)
+  }
+
+  /** @internal */
+  static readonly [DESCRIBE] = describe
+
+  /** As `console.log` shows it. */
+  override toString(): string {
+    return inspect(this)
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: object): string {
+    const most = 100
+    const more = this.length > most ? ` … ${this.length - most} more` : ''
+    return `${typeOf(this).name} ${inspect(this.slice(0, most), options)}${more}`
+  }
+}
+
+/** Whether values can be copied as they are, because none can be one that is refused. */
+const storesAlike = (view: AnyArray, values: ArrayLike<unknown>, isFloat: boolean): boolean => {
+  if (!ArrayBuffer.isView(values)) return false
+  const isBig = (array: object): boolean =>
+    array instanceof BigInt64Array || array instanceof BigUint64Array
+  if (isBig(view) || isBig(values)) return isBig(view) && isBig(values)
+  return isFloat || !(values instanceof Float32Array || values instanceof Float64Array)
+}
+
+const checkedIndex = (index: unknown, length: number): number => {
+  const whole = wholeNumber(index, 'an index')
+  const from = whole < 0 ? whole + length : whole
+  if (from < 0 || from >= length) throw new IndexError('invalid index')
+  return from
+}
+
+/** An array of `char`: text of at most so many bytes. */
+export class CharArray extends ArrayData<c_char> {
+  /**
+   * The bytes up to the first zero byte. They may be given as bytes or as text, which stands for its UTF-8; a
+   * zero byte follows them if there is room.
+   *
+   * @throws ValueError for more bytes than there is room for.
+   */
+  get value(): Buffer {
+    const bytes = this.typedArray() as Uint8Array
+    const end = bytes.indexOf(0)
+    return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end))
+  }
+
+  set value(value: Uint8Array | string) {
+    const bytes = this.#fitting(value)
+    this.set(bytes)
+    if (bytes.length < this.length) this.set(bytes.length, 0)
+  }
+
+  /**
+   * All bytes. Setting it to fewer leaves the rest as it is.
+   *
+   * @throws ValueError for more bytes than there is room for.
+   */
+  get raw(): Buffer {
+    return Buffer.from(this.typedArray() as Uint8Array)
+  }
+
+  set raw(value: Uint8Array | string) {
+    this.set(this.#fitting(value))
+  }
+
+  #fitting(value: unknown): Uint8Array {
+    const bytes = isNumbers(value) ? Uint8Array.from(value) : toBytes(value)
+    if (bytes.length > this.length) {
+      throw new ValueError(`byte string too long (${bytes.length}, maximum length ${this.length})`)
+    }
+    return bytes
+  }
+
+  /** Bytes of their own. */
+  override slice(start?: number, end?: number): any {
+    return Buffer.from(
+      (this.typedArray() as Uint8Array).subarray(...sliceBounds(this.length, start, end)),
+    )
+  }
+}
+
+const isNumbers = (value: unknown): value is number[] => Array.isArray(value)
+
+/** An array of `wchar_t`: text of at most so many characters. */
+export class WideCharArray extends ArrayData<c_wchar> {
+  /**
+   * The text up to the first zero character; a zero follows what it is set to if there is room.
+   *
+   * @throws ValueError for more characters than there is room for.
+   */
+  get value(): string {
+    const codes = this.typedArray()
+    const end = (codes as Uint32Array).indexOf(0)
+    const used = end < 0 ? codes : codes.subarray(0, end)
+    return fromWideCodes(used as Uint32Array, codes.BYTES_PER_ELEMENT)
+  }
+
+  set value(value: string) {
+    if (typeof value !== 'string') throw new TypeError(`text is wanted, not ${show(value)}`)
+    const view = this.typedArray()
+    const codes = wideCodes(value, view.BYTES_PER_ELEMENT)
+    if (codes.length > this.length) {
+      throw new ValueError(`string too long (${codes.length}, maximum length ${this.length})`)
+    }
+    view.set(codes)
+    if (codes.length < this.length) view[codes.length] = 0
+  }
+
+  /** Text of its own. */
+  override slice(start?: number, end?: number): any {
+    const view = this.typedArray() as Uint32Array
+    const codes = view.subarray(...sliceBounds(this.length, start, end))
+    return fromWideCodes(codes, view.BYTES_PER_ELEMENT)
+  }
+}
+
+addIndexing(ArrayData)
+// Here, because what is assigned and stands nowhere before the Proxy would go through it.
+Object.defineProperties(ArrayData.prototype, {
+  [MEMORY]: { value: undefined, writable: true },
+  [OFFSET]: { value: 0, writable: true },
+  [VIEW]: { value: null, writable: true },
+})
+
+const arrayTypes = new WeakMap<DataType, Map<number, WeakRef<DataType>>>()
+
+/**
+ * The type of arrays of so many elements: C's `int[3]` is `arrayOf(c_int, 3)`. The same type each time.
+ *
+ * @throws ValueError for a negative length; TypeError for one that is no whole number, and for what is no C
+ * type.
+ *
+ * Mirrors `c_int * 3` of ctypes.
+ */
+export const arrayOf = <T extends CData>(
+  type: DataType<T>,
+  length: number,
+): DataType<ArrayOf<T>> => {
+  const element = infoOf(type)
+  wholeNumber(length, 'the length of an array')
+  if (length < 0) throw new ValueError(`Array length must be >= 0, not ${length}`)
+  if (element.size * length > Number.MAX_SAFE_INTEGER) throw new ValueError('array too large')
+  let ofType = arrayTypes.get(type)
+  if (ofType === undefined) {
+    ofType = new Map()
+    arrayTypes.set(type, ofType)
+  }
+  const made = ofType.get(length)?.deref() ?? madeArrayType(element, length)
+  ofType.set(length, new WeakRef(made))
+  return made as DataType<ArrayOf<T>>
+}
+
+const madeArrayType = (element: TypeInfo, length: number): DataType => {
+  const { type, storage } = element
+  const Parent = type === c_char ? CharArray : type === c_wchar ? WideCharArray : ArrayData
+  const made = class extends (Parent as unknown as DataType<ArrayData>) {} as DataType
+  const isBare = storage !== null && isFundamental(type)
+  arrayInfos.set(made, { element, length, bare: isBare })
+  Object.defineProperty(made, 'name', { value: `${type.name}_Array_${length}` })
+  Object.defineProperties(made.prototype, {
+    length: { value: length },
+    isPlain: { value: isBare && storage.plain },
+    isFloat: { value: isBare && storage.float },
+    isNarrow: { value: isBare && storage.plain && !storage.float && !storage.big },
+  })
+  return made
+}

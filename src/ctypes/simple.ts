@@ -1,0 +1,176 @@
+/**
+ * Objects that are one value: what the fundamental types have in common.
+ * @module
+ */
+import { inspect } from 'node:util'
+import { AtomicCell } from './atomics.js'
+import { CData, type DataType, DESCRIBE, type Description, infoOf, typeOf } from './data.js'
+import { type Kind, storages } from './kinds.js'
+import { propertyOf } from './properties.js'
+
+/** What a fundamental class says of itself. */
+export interface Fundamental {
+  readonly kind: Kind
+  readonly size: number
+  readonly alignment: number
+  readonly maximumBits: number | null
+  readonly swapped: boolean
+}
+
+const fundamentals = new WeakMap<DataType, Fundamental>()
+
+/** The class of a fundamental type; it may be that of another byte order. */
+export const isFundamental = (type: DataType): boolean => fundamentals.has(type)
+
+/** Says what a class is. */
+export const declareFundamental = (type: DataType, fundamental: Fundamental): void => {
+  fundamentals.set(type, fundamental)
+  Object.defineProperty(type.prototype, 'value', {
+    ...propertyOf(storages[fundamental.kind], 0, fundamental.swapped, true),
+    configurable: true,
+  })
+}
+
+const fundamentalOf = (type: DataType): Fundamental => {
+  let at: DataType | null = type
+  while (typeof at === 'function') {
+    const found = fundamentals.get(at)
+    if (found !== undefined) return found
+    at = Object.getPrototypeOf(at)
+  }
+  throw new TypeError(`${type.name} is an abstract class`)
+}
+
+const describe = (type: DataType): Description => {
+  const { kind, size, alignment, maximumBits, swapped } = fundamentalOf(type)
+  const storage = storages[kind]
+  return {
+    size,
+    alignment,
+    storage,
+    swapped,
+    maximumBits,
+    assign: (target, value) => {
+      const simple = target as SimpleData<unknown>
+      simple.value = value instanceof type ? (value as SimpleData<unknown>).value : value
+    },
+    unaligned: () => ({
+      value: { ...propertyOf(storage, 0, swapped, false), configurable: true },
+    }),
+    // A class of the program's own is not read as its value.
+    ...(isFundamental(type)
+      ? { property: (at, isAligned) => propertyOf(storage, at, swapped, isAligned) }
+      : {}),
+  }
+}
+
+/**
+ * An object that is one value of a fundamental type.
+ *
+ * Mirrors ctypes' `_SimpleCData`.
+ */
+export abstract class SimpleData<V, Given = V> extends CData {
+  /** Tells the types of values apart. */
+  declare protected readonly valueType: V
+
+  /**
+   * @param value - Zero when there is none.
+   * @throws TypeError for a value of a wrong type.
+   */
+  constructor(value?: Given) {
+    super()
+    if (value !== undefined) this.value = value
+  }
+
+  /**
+   * The value, as it is in memory. Reading and writing are one access each where the object is aligned; to
+   * wait for what another process writes, read with `load()`.
+   *
+   * @throws TypeError when it is set to a value of a wrong type.
+   */
+  get value(): V {
+    throw new TypeError(`${this.constructor.name} is an abstract class`)
+  }
+
+  set value(_value: Given) {
+    throw new TypeError(`${this.constructor.name} is an abstract class`)
+  }
+
+  /** @internal */
+  static readonly [DESCRIBE] = describe
+
+  /** As the reference shows it: `c_int(5)`. */
+  override toString(): string {
+    return this[inspect.custom]()
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    const { value } = this
+    const shown = Buffer.isBuffer(value) ? `b${inspect(value.toString('latin1'))}` : inspect(value)
+    return `${this.constructor.name}(${shown})`
+  }
+}
+
+/** The atomic operations of an object. */
+const cell = (object: CData): AtomicCell => new AtomicCell(infoOf(typeOf(object)), object)
+
+/**
+ * A value with atomic operations. None takes a lock: each is one step for all processes and threads. They
+ * throw a TypeError where the memory is not aligned or has another byte order than this machine's.
+ */
+export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
+  /** Reads the value; a loop that does so sees what another process writes. */
+  load(): V {
+    return cell(this).load() as V
+  }
+
+  /** Writes a value. */
+  store(value: Given): void {
+    cell(this).store(value)
+  }
+
+  /** Writes a value, and returns what was there. */
+  exchange(value: Given): V {
+    return cell(this).exchange(value) as V
+  }
+
+  /**
+   * Writes `replacement` if `expected` is there, and returns what was there. Floats are compared by their
+   * bits: NaN is the same as NaN, and 0 is not -0.
+   */
+  compareExchange(expected: Given, replacement: Given): V {
+    return cell(this).compareExchange(expected, replacement) as V
+  }
+}
+
+/** A number: what can be added to atomically. */
+export abstract class NumberData<V, Given = V> extends AtomicData<V, Given> {
+  /** Adds, and returns what was there before. Integers lose what does not fit. */
+  add(value: Given): V {
+    return cell(this).add(value) as V
+  }
+
+  /** Subtracts, and returns what was there before. */
+  sub(value: Given): V {
+    return cell(this).sub(value) as V
+  }
+}
+
+/** An integer. */
+export abstract class IntegerData<V> extends NumberData<V, number | bigint> {
+  /** Clears the bits that `value` does not have, and returns what was there before. */
+  and(value: number | bigint): V {
+    return cell(this).bitwise('and', value) as V
+  }
+
+  /** Sets the bits that `value` has, and returns what was there before. */
+  or(value: number | bigint): V {
+    return cell(this).bitwise('or', value) as V
+  }
+
+  /** Turns over the bits that `value` has, and returns what was there before. */
+  xor(value: number | bigint): V {
+    return cell(this).bitwise('xor', value) as V
+  }
+}
