@@ -20,10 +20,47 @@ export {
   setStartMethod,
 } from './context.js'
 export {
+  arrayOf,
+  BigEndianStructure,
+  BigEndianUnion,
+  bits,
+  c_bool,
+  c_byte,
+  c_char,
+  c_double,
+  c_float,
+  c_int,
+  c_int8,
+  c_int16,
+  c_int32,
+  c_int64,
+  c_long,
+  c_longlong,
+  c_short,
+  c_size_t,
+  c_ssize_t,
+  c_ubyte,
+  c_uint,
+  c_uint8,
+  c_uint16,
+  c_uint32,
+  c_uint64,
+  c_ulong,
+  c_ulonglong,
+  c_ushort,
+  c_wchar,
+  LittleEndianStructure,
+  LittleEndianUnion,
+  Structure,
+  sizeof,
+  Union,
+} from './ctypes.js'
+export {
   AssertionError,
   AuthenticationError,
   BufferTooShort,
   EOFError,
+  IndexError,
   MaybeEncodingError,
   MultiprocessingError,
   NotImplementedError,
@@ -58,5 +95,13 @@ export {
 } from './process.js'
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
+export {
+  Array,
+  RawArray,
+  RawValue,
+  SharedArray,
+  SharedValue,
+  Value,
+} from './sharedctypes.js'
 export { setExecutable } from './spawn.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

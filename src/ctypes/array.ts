@@ -28,6 +28,14 @@ import { isFundamental, type SimpleData } from './simple.js'
 /** What an element reads as: a value, or an object in the array's memory. */
 export type ElementOf<T extends CData> = T extends SimpleData<infer V, any> ? V : T
 
+/** What a part of an array reads as: a list, or the text of characters. */
+export type SliceOf<T extends CData> =
+  T extends SimpleData<Buffer, any>
+    ? Buffer
+    : T extends SimpleData<string, any>
+      ? string
+      : ElementOf<T>[]
+
 /** The array of a type. */
 export type ArrayOf<T extends CData> =
   T extends SimpleData<Buffer, any>
@@ -184,7 +192,7 @@ export class ArrayData<T extends CData = CData> extends CData {
       const value = view[index]
       if (value !== undefined) return value as ElementOf<T>
     }
-    return this.#elementAt(checkedIndex(index, this.length)) as ElementOf<T>
+    return elementAt(this, checkedIndex(index, this.length)) as ElementOf<T>
   }
 
   /**
@@ -200,7 +208,7 @@ export class ArrayData<T extends CData = CData> extends CData {
   set(index: number | Iterable<unknown> | ArrayLike<unknown>, value?: unknown): void {
     const view = this[VIEW]
     if (typeof index !== 'number') {
-      this.#setAll(index, wholeNumber(value ?? 0, 'where values begin'))
+      setAll(this, index, wholeNumber(value ?? 0, 'where values begin'))
     } else if (
       view !== null &&
       index >= 0 &&
@@ -212,7 +220,7 @@ export class ArrayData<T extends CData = CData> extends CData {
     ) {
       view[index] = value as never
     } else {
-      this.#setElement(checkedIndex(index, this.length), value)
+      setElement(this, checkedIndex(index, this.length), value)
     }
   }
 
@@ -222,45 +230,6 @@ export class ArrayData<T extends CData = CData> extends CData {
   declare readonly isFloat: boolean
   /** @internal Whether elements are integers of at most 32 bits. */
   declare readonly isNarrow: boolean
-
-  #elementAt(index: number): unknown {
-    const { element, bare } = arrayInfoOf(typeOf(this))
-    const { storage, size } = element
-    if (!bare || storage === null) return element.place(this[MEMORY], this[OFFSET] + index * size)
-    const view = this[VIEW]
-    if (view !== null) return storage.from(view[index]!)
-    const simple = element.place(this[MEMORY], this[OFFSET] + index * size)
-    return (simple as SimpleData<unknown>).value
-  }
-
-  #setElement(index: number, value: unknown): void {
-    const { element } = arrayInfoOf(typeOf(this))
-    const { storage, size } = element
-    const view = this[VIEW]
-    if (view !== null && !(value instanceof element.type)) {
-      view[index] = storage!.to(value) as never
-    } else {
-      element.assign(element.place(this[MEMORY], this[OFFSET] + index * size), value)
-    }
-  }
-
-  #setAll(given: unknown, start: number): void {
-    const values = listOf(given)
-    const { length } = this
-    const first = start < 0 ? start + length : start
-    if (first < 0 || first > length) throw new IndexError('invalid index')
-    if (values.length > length - first) {
-      throw new ValueError(
-        `Can only assign sequence of same size: there is room for ${length - first} values, not ${values.length}`,
-      )
-    }
-    const view = this[VIEW]
-    if (view !== null && storesAlike(view, values, this.isFloat)) {
-      view.set(values as never, first)
-    } else {
-      for (let i = 0; i < values.length; i++) this.#setElement(first + i, values[i])
-    }
-  }
 
   /**
    * An element, or undefined when there is none; as `at` of JavaScript's own arrays.
@@ -277,11 +246,12 @@ export class ArrayData<T extends CData = CData> extends CData {
    * @param start - The first; counted from the end if negative.
    * @param end - Where to end, without that element; all the rest if not given.
    */
-  slice(start?: number, end?: number): ElementOf<T>[] {
+  slice(start?: number, end?: number): SliceOf<T> {
     const [from, to] = sliceBounds(this.length, start, end)
     const view = this[VIEW]
-    if (view !== null && this.isPlain) return Array.from(view.subarray(from, to) as never)
-    return Array.from({ length: to - from }, (_, i) => this.#elementAt(from + i) as ElementOf<T>)
+    if (view !== null && this.isPlain)
+      return Array.from(view.subarray(from, to) as never) as SliceOf<T>
+    return Array.from({ length: to - from }, (_, i) => elementAt(this, from + i)) as SliceOf<T>
   }
 
   /**
@@ -301,10 +271,10 @@ export class ArrayData<T extends CData = CData> extends CData {
   fill(value: unknown, start?: number, end?: number): this {
     const [from, to] = sliceBounds(this.length, start, end)
     if (from === to) return this
-    this.#setElement(from, value)
+    setElement(this, from, value)
     const view = this[VIEW]
     if (view !== null) view.fill(view[from] as never, from, to)
-    else for (let i = from + 1; i < to; i++) this.#setElement(i, value)
+    else for (let i = from + 1; i < to; i++) setElement(this, i, value)
     return this
   }
 
@@ -355,6 +325,55 @@ export class ArrayData<T extends CData = CData> extends CData {
   }
 }
 
+/** An element that is there. No private methods, as no constructor runs for most arrays. */
+const elementAt = (array: ArrayData, index: number): unknown => {
+  const { element, bare } = arrayInfoOf(typeOf(array))
+  const { storage, size } = element
+  const view = array[VIEW]
+  if (bare && storage !== null && view !== null) return storage.from(view[index]!)
+  const object = element.place(array[MEMORY], array[OFFSET] + index * size)
+  return bare ? (object as SimpleData<unknown>).value : object
+}
+
+const setElement = (array: ArrayData, index: number, value: unknown): void => {
+  const { element } = arrayInfoOf(typeOf(array))
+  const { storage, size } = element
+  const view = array[VIEW]
+  if (view !== null && !(value instanceof element.type)) {
+    view[index] = storage!.to(value) as never
+  } else {
+    element.assign(element.place(array[MEMORY], array[OFFSET] + index * size), value)
+  }
+}
+
+const setAll = (array: ArrayData, given: unknown, start: number): void => {
+  const values = listOf(given)
+  const { length } = array
+  const first = start < 0 ? start + length : start
+  if (first < 0 || first > length) throw new IndexError('invalid index')
+  if (values.length > length - first) {
+    throw new ValueError(
+      `Can only assign sequence of same size: there is room for ${length - first} values, not ${values.length}`,
+    )
+  }
+  const view = array[VIEW]
+  if (view !== null && storesAlike(view, values, array.isFloat)) {
+    view.set(values as never, first)
+  } else {
+    for (let i = 0; i < values.length; i++) setElement(array, first + i, values[i])
+  }
+}
+
+const fitting = (array: CharArray, value: unknown): Uint8Array => {
+  const bytes = isNumbers(value) ? Uint8Array.from(value) : toBytes(value)
+  if (bytes.length > array.length) {
+    throw new ValueError(`byte string too long (${bytes.length}, maximum length ${array.length})`)
+  }
+  return bytes
+}
+
+const isNumbers = (value: unknown): value is number[] => Array.isArray(value)
+
 /** Whether values can be copied as they are, because none can be one that is refused. */
 const storesAlike = (view: AnyArray, values: ArrayLike<unknown>, isFloat: boolean): boolean => {
   if (!ArrayBuffer.isView(values)) return false
@@ -386,7 +405,7 @@ export class CharArray extends ArrayData<c_char> {
   }
 
   set value(value: Uint8Array | string) {
-    const bytes = this.#fitting(value)
+    const bytes = fitting(this, value)
     this.set(bytes)
     if (bytes.length < this.length) this.set(bytes.length, 0)
   }
@@ -401,26 +420,16 @@ export class CharArray extends ArrayData<c_char> {
   }
 
   set raw(value: Uint8Array | string) {
-    this.set(this.#fitting(value))
-  }
-
-  #fitting(value: unknown): Uint8Array {
-    const bytes = isNumbers(value) ? Uint8Array.from(value) : toBytes(value)
-    if (bytes.length > this.length) {
-      throw new ValueError(`byte string too long (${bytes.length}, maximum length ${this.length})`)
-    }
-    return bytes
+    this.set(fitting(this, value))
   }
 
   /** Bytes of their own. */
-  override slice(start?: number, end?: number): any {
+  override slice(start?: number, end?: number): Buffer {
     return Buffer.from(
       (this.typedArray() as Uint8Array).subarray(...sliceBounds(this.length, start, end)),
     )
   }
 }
-
-const isNumbers = (value: unknown): value is number[] => Array.isArray(value)
 
 /** An array of `wchar_t`: text of at most so many characters. */
 export class WideCharArray extends ArrayData<c_wchar> {
@@ -448,7 +457,7 @@ export class WideCharArray extends ArrayData<c_wchar> {
   }
 
   /** Text of its own. */
-  override slice(start?: number, end?: number): any {
+  override slice(start?: number, end?: number): string {
     const view = this.typedArray() as Uint32Array
     const codes = view.subarray(...sliceBounds(this.length, start, end))
     return fromWideCodes(codes, view.BYTES_PER_ELEMENT)

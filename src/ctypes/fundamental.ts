@@ -159,6 +159,9 @@ export interface TypecodeTypes {
   d: typeof c_double
 }
 
+/** The objects of the types that letters stand for. */
+export type TypecodeObjects = { [C in Typecode]: TypecodeTypes[C]['prototype'] }
+
 /** A letter that stands for a type, as in Python's `array` module. */
 export type Typecode = keyof TypecodeTypes
 

@@ -245,7 +245,7 @@ const allDeclared = new WeakMap<DataType, ReadonlyMap<string, Field>>()
 
 const same = (type: DataType, inherited: TypeInfo): Extent => {
   allDeclared.set(type, allDeclared.get(inherited.type)!)
-  return inherited
+  return extentOf(inherited)
 }
 
 const laidOut = (type: DataType, inherited: TypeInfo | null): Extent => {
