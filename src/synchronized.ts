@@ -5,8 +5,8 @@
 import { inspect } from 'node:util'
 import { registerReducer } from './codec/index.js'
 import { ArrayData, CharArray, type ElementOf, type SliceOf } from './ctypes/array.js'
-import { AtomicCell } from './ctypes/atomics.js'
-import { CData, type DataType, infoOf, typeOf } from './ctypes/data.js'
+import { ATOMIC } from './ctypes/atomics.js'
+import { CData, type DataType, typeOf } from './ctypes/data.js'
 import { allFields } from './ctypes/fields.js'
 import type { c_char } from './ctypes/fundamental.js'
 import { addIndexing } from './ctypes/indexing.js'
@@ -150,57 +150,52 @@ export class Synchronized<T extends SimpleData<any, any>> extends SynchronizedBa
     }
   }
 
-  #cell(): AtomicCell {
-    const object = this[OBJECT]
-    return new AtomicCell(infoOf(typeOf(object)), object)
-  }
-
   /**
    * Reads the value in one step, without the lock, as the operations that follow: they are as of the object
    * itself, and return what was there before.
    */
   load(): ValueOf<T> {
-    return this.#cell().load() as ValueOf<T>
+    return this[OBJECT][ATOMIC].load(this[OBJECT])
   }
 
   /** Writes a value in one step, without the lock. */
   store(value: GivenTo<T>): void {
-    this.#cell().store(value)
+    this[OBJECT][ATOMIC].store(this[OBJECT], value)
   }
 
   /** Adds in one step, without the lock. Integers lose what does not fit. */
   add(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().add(value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].add(this[OBJECT], value)
   }
 
   /** Subtracts in one step, without the lock. */
   sub(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().sub(value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].sub(this[OBJECT], value)
   }
 
   /** Clears the bits of an integer that `value` does not have, in one step, without the lock. */
   and(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().bitwise('and', value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].and(this[OBJECT], value)
   }
 
   /** Sets the bits of an integer that `value` has, in one step, without the lock. */
   or(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().bitwise('or', value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].or(this[OBJECT], value)
   }
 
   /** Turns over the bits of an integer that `value` has, in one step, without the lock. */
   xor(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().bitwise('xor', value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].xor(this[OBJECT], value)
   }
 
   /** Writes a value in one step, without the lock. */
   exchange(value: GivenTo<T>): ValueOf<T> {
-    return this.#cell().exchange(value) as ValueOf<T>
+    return this[OBJECT][ATOMIC].exchange(this[OBJECT], value)
   }
 
   /** Writes `replacement` if `expected` is there, in one step, without the lock. */
   compareExchange(expected: GivenTo<T>, replacement: GivenTo<T>): ValueOf<T> {
-    return this.#cell().compareExchange(expected, replacement) as ValueOf<T>
+    return this[OBJECT][ATOMIC].compareExchange(this[OBJECT], expected, replacement)
   }
 }
 

@@ -2,9 +2,24 @@
  * Operations that are one step for everybody who sees the memory.
  * @module
  */
-import { type CData, type TypeInfo, typeOf } from './data.js'
 import { type AnyArray, type Storage, storages } from './kinds.js'
-import { MEMORY, OFFSET } from './memory.js'
+import { MEMORY, OFFSET, type Placed } from './memory.js'
+
+/** The operations on what lies at an object's place. Those that change it return what was there. */
+export interface AtomicOperations {
+  load(at: Placed): any
+  store(at: Placed, value: unknown): void
+  exchange(at: Placed, value: unknown): any
+  compareExchange(at: Placed, expected: unknown, replacement: unknown): any
+  add(at: Placed, value: unknown): any
+  sub(at: Placed, value: unknown): any
+  and(at: Placed, value: unknown): any
+  or(at: Placed, value: unknown): any
+  xor(at: Placed, value: unknown): any
+}
+
+/** Where an object keeps its operations. */
+export const ATOMIC: unique symbol = Symbol('atomic')
 
 /** What `Atomics` works on. */
 type IntegerArray = Exclude<AnyArray, Float32Array | Float64Array>
@@ -22,109 +37,116 @@ const atomics = Atomics as unknown as {
   xor(array: IntegerArray, index: number, value: any): any
 }
 
-/** One number seen as a float and as an integer with the same bits. */
-class Bits {
-  readonly float: Float32Array | Float64Array
-  readonly integer: Int32Array | BigInt64Array
-
-  constructor(size: number) {
-    const buffer = new ArrayBuffer(size)
-    this.float = size === 4 ? new Float32Array(buffer) : new Float64Array(buffer)
-    this.integer = size === 4 ? new Int32Array(buffer) : new BigInt64Array(buffer)
-  }
-
-  ofFloat(value: number): number | bigint {
-    this.float[0] = value
-    return this.integer[0]!
-  }
-
-  toFloat(bits: number | bigint): number {
-    this.integer[0] = bits as never
-    return this.float[0]!
+const integerOperations = ({ view: viewOf, size, to }: Storage): AtomicOperations => {
+  const view = viewOf as (memory: Placed[typeof MEMORY]) => IntegerArray
+  return {
+    load: (at) => atomics.load(view(at[MEMORY]), at[OFFSET] / size),
+    store: (at, value) => {
+      atomics.store(view(at[MEMORY]), at[OFFSET] / size, to(value))
+    },
+    exchange: (at, value) => atomics.exchange(view(at[MEMORY]), at[OFFSET] / size, to(value)),
+    compareExchange: (at, expected, replacement) =>
+      atomics.compareExchange(view(at[MEMORY]), at[OFFSET] / size, to(expected), to(replacement)),
+    add: (at, value) => atomics.add(view(at[MEMORY]), at[OFFSET] / size, to(value)),
+    sub: (at, value) => atomics.sub(view(at[MEMORY]), at[OFFSET] / size, to(value)),
+    and: (at, value) => atomics.and(view(at[MEMORY]), at[OFFSET] / size, to(value)),
+    or: (at, value) => atomics.or(view(at[MEMORY]), at[OFFSET] / size, to(value)),
+    xor: (at, value) => atomics.xor(view(at[MEMORY]), at[OFFSET] / size, to(value)),
   }
 }
 
-const bitsOf = { 4: new Bits(4), 8: new Bits(8) }
+const refusing = (what: string) => (): never => {
+  throw new TypeError(what)
+}
 
-/** An object as something that `Atomics` can work on. */
-export class AtomicCell {
-  readonly #storage: Storage
-  readonly #array: IntegerArray
-  readonly #index: number
-  /** Floats are stored by their bits. */
-  readonly #bits: Bits | null
+const notOfThisType = refusing('this type has no such atomic operation')
 
-  constructor({ storage, swapped, size }: TypeInfo, object: CData) {
-    const offset = object[OFFSET]
-    if (storage === null || swapped || offset % size !== 0) {
-      throw new TypeError(
-        `${typeOf(object).name} is not aligned, or of another byte order: it has no atomic operations`,
-      )
-    }
-    const stored = storage.float ? storages[size === 4 ? 'i32' : 'i64'] : storage
-    this.#storage = storage
-    this.#array = stored.view(object[MEMORY]) as IntegerArray
-    this.#index = offset / size
-    this.#bits = storage.float ? bitsOf[size as 4 | 8] : null
+/** A bool is a byte that reads as something else. */
+const booleanOperations = (storage: Storage): AtomicOperations => {
+  const { load, store, exchange, compareExchange } = integerOperations(storage)
+  return {
+    load: (at) => load(at) !== 0,
+    store,
+    exchange: (at, value) => exchange(at, value) !== 0,
+    compareExchange: (at, expected, replacement) =>
+      compareExchange(at, expected, replacement) !== 0,
+    add: notOfThisType,
+    sub: notOfThisType,
+    and: notOfThisType,
+    or: notOfThisType,
+    xor: notOfThisType,
   }
+}
 
-  #toStored(value: unknown): number | bigint {
-    const stored = this.#storage.to(value)
-    return this.#bits === null ? stored : this.#bits.ofFloat(stored as number)
+/** Floats are stored by their bits; what is computed is tried until nobody came in between. */
+const floatOperations = ({ size, to }: Storage): AtomicOperations => {
+  const { view: viewOf } = storages[size === 4 ? 'i32' : 'i64']
+  const view = viewOf as (memory: Placed[typeof MEMORY]) => IntegerArray
+  const buffer = new ArrayBuffer(size)
+  const float = size === 4 ? new Float32Array(buffer) : new Float64Array(buffer)
+  const bits: any = size === 4 ? new Int32Array(buffer) : new BigInt64Array(buffer)
+  const bitsOf = (value: unknown): number | bigint => {
+    float[0] = to(value) as number
+    return bits[0]
   }
-
-  #fromStored(stored: number | bigint): unknown {
-    return this.#bits === null ? this.#storage.from(stored) : this.#bits.toFloat(stored)
+  const floatOf = (stored: number | bigint): number => {
+    bits[0] = stored
+    return float[0]!
   }
-
-  load(): unknown {
-    return this.#fromStored(atomics.load(this.#array, this.#index))
-  }
-
-  store(value: unknown): void {
-    atomics.store(this.#array, this.#index, this.#toStored(value))
-  }
-
-  exchange(value: unknown): unknown {
-    return this.#fromStored(atomics.exchange(this.#array, this.#index, this.#toStored(value)))
-  }
-
-  compareExchange(expected: unknown, replacement: unknown): unknown {
-    const was = this.#toStored(expected)
-    const will = this.#toStored(replacement)
-    return this.#fromStored(atomics.compareExchange(this.#array, this.#index, was, will))
-  }
-
-  add(value: unknown): unknown {
-    const number = this.#storage.to(value)
-    if (this.#bits !== null) return this.#addFloat(number as number)
-    return atomics.add(this.#array, this.#index, number)
-  }
-
-  sub(value: unknown): unknown {
-    const number = this.#storage.to(value)
-    if (this.#bits !== null) return this.#addFloat(-(number as number))
-    return atomics.sub(this.#array, this.#index, number)
-  }
-
-  bitwise(operation: 'and' | 'or' | 'xor', value: unknown): unknown {
-    return atomics[operation](this.#array, this.#index, this.#storage.to(value))
-  }
-
-  /** No machine adds floats in one step: it is tried until nobody came in between. */
-  #addFloat(summand: number): number {
-    const bits = this.#bits!
-    let was = atomics.load(this.#array, this.#index)
+  const addTo = (at: Placed, summand: number): number => {
+    const array = view(at[MEMORY])
+    const index = at[OFFSET] / size
+    let was = atomics.load(array, index)
     for (;;) {
-      const float = bits.toFloat(was)
-      const seen = atomics.compareExchange(
-        this.#array,
-        this.#index,
-        was,
-        bits.ofFloat(float + summand),
-      )
-      if (seen === was) return float
+      const old = floatOf(was)
+      const seen = atomics.compareExchange(array, index, was, bitsOf(old + summand))
+      if (seen === was) return old
       was = seen
     }
   }
+  return {
+    load: (at) => floatOf(atomics.load(view(at[MEMORY]), at[OFFSET] / size)),
+    store: (at, value) => {
+      atomics.store(view(at[MEMORY]), at[OFFSET] / size, bitsOf(value))
+    },
+    exchange: (at, value) =>
+      floatOf(atomics.exchange(view(at[MEMORY]), at[OFFSET] / size, bitsOf(value))),
+    compareExchange: (at, expected, replacement) => {
+      const was = bitsOf(expected)
+      const will = bitsOf(replacement)
+      return floatOf(atomics.compareExchange(view(at[MEMORY]), at[OFFSET] / size, was, will))
+    },
+    add: (at, value) => addTo(at, to(value) as number),
+    sub: (at, value) => addTo(at, -(to(value) as number)),
+    and: notOfThisType,
+    or: notOfThisType,
+    xor: notOfThisType,
+  }
+}
+
+const none = (what: () => never): AtomicOperations => ({
+  load: what,
+  store: what,
+  exchange: what,
+  compareExchange: what,
+  add: what,
+  sub: what,
+  and: what,
+  or: what,
+  xor: what,
+})
+
+/** Those of characters: none. */
+const ofCharacters = none(notOfThisType)
+
+/** Those of what is not aligned, or has another byte order than this machine's: none. */
+export const notAtomic: AtomicOperations = none(
+  refusing('what is not aligned, or of another byte order, has no atomic operations'),
+)
+
+/** The operations of a kind. */
+export const atomicOperations = (storage: Storage): AtomicOperations => {
+  if (storage.kind === 'bool') return booleanOperations(storage)
+  if (storage.float) return floatOperations(storage)
+  return storage.plain ? integerOperations(storage) : ofCharacters
 }

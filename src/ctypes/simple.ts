@@ -3,8 +3,8 @@
  * @module
  */
 import { inspect } from 'node:util'
-import { AtomicCell } from './atomics.js'
-import { CData, type DataType, DESCRIBE, type Description, infoOf, typeOf } from './data.js'
+import { ATOMIC, type AtomicOperations, atomicOperations, notAtomic } from './atomics.js'
+import { CData, type DataType, DESCRIBE, type Description } from './data.js'
 import { type Kind, storages } from './kinds.js'
 import { propertyOf } from './properties.js'
 
@@ -25,9 +25,10 @@ export const isFundamental = (type: DataType): boolean => fundamentals.has(type)
 /** Says what a class is. */
 export const declareFundamental = (type: DataType, fundamental: Fundamental): void => {
   fundamentals.set(type, fundamental)
-  Object.defineProperty(type.prototype, 'value', {
-    ...propertyOf(storages[fundamental.kind], 0, fundamental.swapped, true),
-    configurable: true,
+  const { kind, swapped } = fundamental
+  Object.defineProperties(type.prototype, {
+    value: { ...propertyOf(storages[kind], 0, swapped, true), configurable: true },
+    [ATOMIC]: { value: swapped ? notAtomic : atomicOperations(storages[kind]) },
   })
 }
 
@@ -56,6 +57,7 @@ const describe = (type: DataType): Description => {
     },
     unaligned: () => ({
       value: { ...propertyOf(storage, 0, swapped, false), configurable: true },
+      [ATOMIC]: { value: notAtomic },
     }),
     // A class of the program's own is not read as its value.
     ...(isFundamental(type)
@@ -70,6 +72,9 @@ const describe = (type: DataType): Description => {
  * Mirrors ctypes' `_SimpleCData`.
  */
 export abstract class SimpleData<V, Given = V> extends CData {
+  /** @internal */
+  declare readonly [ATOMIC]: AtomicOperations
+
   /** Tells the types of values apart. */
   declare protected readonly valueType: V
 
@@ -112,9 +117,6 @@ export abstract class SimpleData<V, Given = V> extends CData {
   }
 }
 
-/** The atomic operations of an object. */
-const cell = (object: CData): AtomicCell => new AtomicCell(infoOf(typeOf(object)), object)
-
 /**
  * A value with atomic operations. None takes a lock: each is one step for all processes and threads. They
  * throw a TypeError where the memory is not aligned or has another byte order than this machine's.
@@ -122,17 +124,17 @@ const cell = (object: CData): AtomicCell => new AtomicCell(infoOf(typeOf(object)
 export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
   /** Reads the value; a loop that does so sees what another process writes. */
   load(): V {
-    return cell(this).load() as V
+    return this[ATOMIC].load(this)
   }
 
   /** Writes a value. */
   store(value: Given): void {
-    cell(this).store(value)
+    this[ATOMIC].store(this, value)
   }
 
   /** Writes a value, and returns what was there. */
   exchange(value: Given): V {
-    return cell(this).exchange(value) as V
+    return this[ATOMIC].exchange(this, value)
   }
 
   /**
@@ -140,7 +142,7 @@ export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
    * bits: NaN is the same as NaN, and 0 is not -0.
    */
   compareExchange(expected: Given, replacement: Given): V {
-    return cell(this).compareExchange(expected, replacement) as V
+    return this[ATOMIC].compareExchange(this, expected, replacement)
   }
 }
 
@@ -148,12 +150,12 @@ export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
 export abstract class NumberData<V, Given = V> extends AtomicData<V, Given> {
   /** Adds, and returns what was there before. Integers lose what does not fit. */
   add(value: Given): V {
-    return cell(this).add(value) as V
+    return this[ATOMIC].add(this, value)
   }
 
   /** Subtracts, and returns what was there before. */
   sub(value: Given): V {
-    return cell(this).sub(value) as V
+    return this[ATOMIC].sub(this, value)
   }
 }
 
@@ -161,16 +163,16 @@ export abstract class NumberData<V, Given = V> extends AtomicData<V, Given> {
 export abstract class IntegerData<V> extends NumberData<V, number | bigint> {
   /** Clears the bits that `value` does not have, and returns what was there before. */
   and(value: number | bigint): V {
-    return cell(this).bitwise('and', value) as V
+    return this[ATOMIC].and(this, value)
   }
 
   /** Sets the bits that `value` has, and returns what was there before. */
   or(value: number | bigint): V {
-    return cell(this).bitwise('or', value) as V
+    return this[ATOMIC].or(this, value)
   }
 
   /** Turns over the bits that `value` has, and returns what was there before. */
   xor(value: number | bigint): V {
-    return cell(this).bitwise('xor', value) as V
+    return this[ATOMIC].xor(this, value)
   }
 }
