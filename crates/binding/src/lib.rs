@@ -15,6 +15,8 @@ mod slab;
 mod source;
 mod stack;
 mod status;
+mod synchronize;
+mod waiter;
 mod watcher;
 
 use napi_derive::napi;

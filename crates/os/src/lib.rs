@@ -12,3 +12,4 @@ pub mod publication;
 pub mod random;
 pub mod readiness;
 pub mod socket;
+pub mod wake_up;
