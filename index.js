@@ -40,6 +40,7 @@ export const {
   setExecutable,
   setForkserverPreload,
   setStartMethod,
+  share,
 } = loaded
 
 // In a copy of the main process, made by a fork, it changes.

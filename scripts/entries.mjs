@@ -5,6 +5,7 @@ export const entries = [
   'context',
   'fork-guard',
   'forkserver-main',
+  'heap',
   'import-module',
   'index',
   'pool',

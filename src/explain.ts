@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { encode, functionTransport, ImportedValue, type Reference } from './codec/index.js'
 import { describeFunction } from './codec/path.js'
 import { parseDefinition } from './definition.js'
+import { closeOwned } from './objects.js'
 import { show } from './waiting.js'
 
 /** How something that a function captures travels with it. */
@@ -99,7 +100,9 @@ const placeOf = ({ module, path }: Reference): { module: string; name: string } 
 /** How many bytes something takes, or why it cannot travel. */
 const sizeOf = (value: unknown): { bytes: number | null; reason: string | null } => {
   try {
-    const { start, end, buffers } = encode(value, '')
+    const encoded = encode(value, '')
+    closeOwned(encoded)
+    const { start, end, buffers } = encoded
     const beside = (buffers ?? []).reduce((sum, { byteLength }) => sum + byteLength, 0)
     return { bytes: end - start + beside, reason: null }
   } catch (error) {

@@ -7,6 +7,7 @@ import { debuglog, inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Noted } from './fork-guard.js'
+import { forgetTags } from './heap.js'
 import { native } from './native.js'
 import { writeError } from './standard-error.js'
 
@@ -78,6 +79,7 @@ export const becomeForked = (ownChannel: number, parentPid: number): void => {
   forked = true
   replace('pid', native.processId())
   replace('ppid', parentPid)
+  forgetTags()
   random = seededRandom
   forgetDrawn()
 }

@@ -12,12 +12,13 @@ import { Finalize } from './finalize.js'
 import type { ForkServerSettings } from './forkserver-main.js'
 import { native } from './native.js'
 import { checked, END, errorOf, REFUSED } from './native-status.js'
+import type { ObjectMessage } from './objects.js'
 import {
-  encodedData,
   getPreload,
   getPreparationData,
   partsOfObject,
   setPreload,
+  withEncodedData,
   withMemoryFiles,
 } from './preparation.js'
 import type { Process } from './process.js'
@@ -37,9 +38,15 @@ export const forkserver = (process_: Process, startMethod: string | null): Child
 /** How often a server that is gone is started again for one process. */
 const ATTEMPTS = 3
 
-const fork = (process_: Process, startMethod: string | null): Child | undefined => {
+const fork = (process_: Process, startMethod: string | null): Child | undefined =>
+  withEncodedData(process_, (data) => forkFor(process_, startMethod, data))
+
+const forkFor = (
+  process_: Process,
+  startMethod: string | null,
+  { parts, descriptors: sent }: ObjectMessage,
+): Child | undefined => {
   const { daemon } = stateOf(process_)
-  const { parts, descriptors: sent } = encodedData(process_)
   const told = getPreparationData(process_, startMethod, '')
   const lifeline = checked(native.lifeline(), 'socketpair')
   if (ensureRunning() === undefined) return undefined

@@ -57,5 +57,6 @@ export {
   parentProcess,
 } from './process.js'
 export { DupFd } from './reduction.js'
+export { type Shareable, type Shared, share } from './share.js'
 export { setExecutable } from './spawn.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

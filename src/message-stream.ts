@@ -9,6 +9,7 @@ import { LargeMessage } from './large-message.js'
 import { native } from './native.js'
 import { checked, errorOf, LARGE, NO_DESCRIPTORS, NOT_YET } from './native-status.js'
 import {
+  closeOwned,
   copyOf,
   isPlain,
   messageOf,
@@ -222,8 +223,13 @@ export class MessageStream {
     const left = clock(timeout)
     const encoded = encode(value, 'obj')
     if (!this.#goesAtOnce(encoded)) {
-      const { parts, descriptors } = messageOf(encoded, true)
-      this.sendPartsSync(parts, descriptors, left)
+      const { owned } = encoded
+      try {
+        const { parts, descriptors } = messageOf(encoded, true)
+        this.sendPartsSync(parts, descriptors, left)
+      } finally {
+        closeOwned({ owned })
+      }
       return
     }
     const rest = native.connectionSend(this.#handle, encoded.end, atOnce(left)())
@@ -243,8 +249,14 @@ export class MessageStream {
   postObject(value: unknown, options: WaitOptions = {}): Promise<void> | undefined {
     const encoded = encode(value, 'obj')
     if (!this.#goesAtOnce(encoded)) {
-      const { parts, descriptors } = messageOf(encoded, true)
-      return this.sendParts(parts, descriptors, options)
+      const { owned } = encoded
+      try {
+        const { parts, descriptors } = messageOf(encoded, true)
+        return this.sendParts(parts, descriptors, options)
+      } finally {
+        // What waits to be sent has copies.
+        closeOwned({ owned })
+      }
     }
     const left = native.connectionSend(this.#handle, encoded.end, 0)
     if (left < 0) throw errorOf(left, 'send')

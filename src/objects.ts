@@ -2,9 +2,10 @@
  * Objects to messages and back: the codec on one side, the engine's frames on the other.
  * @module
  */
-import { decode, type Encoded, HEADROOM, modulesOf } from './codec/index.js'
+import { decode, type Encoded, HEADROOM, modulesOf, type OwnedHandle } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import './functions.js'
+import './heap.js'
 import { type FrameParts, type LargeMessage, partsOf, wellFormed } from './large-message.js'
 import { importModules } from './module-imports.js'
 import { native } from './native.js'
@@ -15,6 +16,13 @@ export interface ObjectMessage {
   readonly parts: Uint8Array[]
   /** Descriptors that go beside the first byte; whoever sends keeps them open until then. */
   readonly descriptors: number[]
+  /** Those of them that were made for the message: for {@link closeOwned} when it is sent, or cannot be. */
+  readonly owned: readonly OwnedHandle[] | null
+}
+
+/** Closes what was made for a message. */
+export const closeOwned = ({ owned }: Pick<Encoded, 'owned'>): void => {
+  if (owned !== null) for (const handle of owned) handle.close()
 }
 
 /** Small messages are received here, so that they are never allocated. */
@@ -45,6 +53,7 @@ export const isPlain = ({ buffers, handles }: Encoded): boolean =>
 export const messageOf = (encoded: Encoded, framed: boolean): ObjectMessage => {
   const graph = copyOf(encoded.bytes, HEADROOM, encoded.end)
   const buffers = encoded.buffers ?? []
+  const { owned } = encoded
   const descriptors = encoded.handles?.slice() ?? []
   const lengths = buffers.map((buffer) => buffer.byteLength)
   const [header, ...paddings] = native.framePrefixes(
@@ -55,7 +64,7 @@ export const messageOf = (encoded: Encoded, framed: boolean): ObjectMessage => {
   )
   const parts: Uint8Array[] = [header!, graph]
   for (const [index, buffer] of buffers.entries()) parts.push(paddings[index]!, buffer)
-  return { parts, descriptors }
+  return { parts, descriptors, owned }
 }
 
 /** An object that came in, before it is rebuilt. */

@@ -5,7 +5,7 @@
 import { type Encoded, encode } from './codec/index.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
-import { messageOf, type ObjectMessage } from './objects.js'
+import { closeOwned, messageOf, type ObjectMessage } from './objects.js'
 import { Process } from './process.js'
 import { authkeyOf, currentProcess, type State, stateOf } from './process-state.js'
 
@@ -86,6 +86,16 @@ export const encodedData = (process_: Process): ObjectMessage => {
   const type = isOwnClass(process_) ? (process_.constructor as ProcessData['type']) : null
   const data: ProcessData = { type, target, args, kwargs, fields: { ...process_ } }
   return messageOf(encode(data, ''), false)
+}
+
+/** Calls `use` with what a child runs, encoded, and closes what was made for that. */
+export const withEncodedData = <T>(process_: Process, use: (data: ObjectMessage) => T): T => {
+  const data = encodedData(process_)
+  try {
+    return use(data)
+  } finally {
+    closeOwned(data)
+  }
 }
 
 /** A class of the program, not of this package. */

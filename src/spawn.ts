@@ -10,9 +10,9 @@ import { native } from './native.js'
 import { checked, systemError } from './native-status.js'
 import {
   currentDirectory,
-  encodedData,
   getPreparationData,
   partsOfObject,
+  withEncodedData,
   withMemoryFiles,
 } from './preparation.js'
 import type { Process } from './process.js'
@@ -102,16 +102,17 @@ export const startingDirectory = (): string | undefined => {
 /** Starts a process object by spawning. */
 export const spawn = (process_: Process, startMethod: string | null): Child => {
   const { daemon } = stateOf(process_)
-  const { parts, descriptors: sent } = encodedData(process_)
-  const cwd = startingDirectory()
-  const preparation = partsOfObject(getPreparationData(process_, startMethod, cwd))
-  const lifeline = checked(native.lifeline(), 'socketpair')
-  const codeCache = checked(native.codeCache(), 'memfd_create')
-  return withMemoryFiles([preparation, parts], (files) => {
-    const argv = getCommandLine(String(sent.length), inheritedOptions(process.execArgv))
-    const inherit = [...files, lifeline, codeCache, ...sent]
-    const { pid, pidfd } = execute({ argv, inherit, daemon, cwd })
-    return new Child(pid, pidfd, !daemon)
+  return withEncodedData(process_, ({ parts, descriptors: sent }) => {
+    const cwd = startingDirectory()
+    const preparation = partsOfObject(getPreparationData(process_, startMethod, cwd))
+    const lifeline = checked(native.lifeline(), 'socketpair')
+    const codeCache = checked(native.codeCache(), 'memfd_create')
+    return withMemoryFiles([preparation, parts], (files) => {
+      const argv = getCommandLine(String(sent.length), inheritedOptions(process.execArgv))
+      const inherit = [...files, lifeline, codeCache, ...sent]
+      const { pid, pidfd } = execute({ argv, inherit, daemon, cwd })
+      return new Child(pid, pidfd, !daemon)
+    })
   })
 }
 

@@ -898,7 +898,7 @@ const readReduced = (): object => {
   const state = read()
   let made: object
   try {
-    made = reducer.rebuild(state, { handle: handleAt(handles), trusted })
+    made = reducer.rebuild(state, { handle: handleAt(handles), borrow: lookAt(handles), trusted })
   } catch (error) {
     if (error instanceof UnpicklingError) throw error
     throw wrap(error, `rebuilding a '${name}' object failed`)
@@ -907,16 +907,21 @@ const readReduced = (): object => {
   return put(held, made)
 }
 
-const handleAt =
+const lookAt =
   (list: number[] | null) =>
   (index: number): number => {
     const fd = list?.[index]
-    if (list === null || fd === undefined) {
-      throw new UnpicklingError(`the message brought no descriptor ${index}`)
-    }
+    if (fd === undefined) throw new UnpicklingError(`the message brought no descriptor ${index}`)
     if (fd < 0) throw new UnpicklingError(`descriptor ${index} was taken already`)
+    return fd
+  }
+
+const handleAt =
+  (list: number[] | null) =>
+  (index: number): number => {
+    const fd = lookAt(list)(index)
     // It is its taker's now: what is left in the list at the end belongs to nobody.
-    list[index] = -1
+    list![index] = -1
     return fd
   }
 

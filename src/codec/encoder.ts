@@ -16,12 +16,16 @@ import * as k from './kinds.js'
 import { type Culprit, findCulprit, leadsTo } from './path.js'
 import {
   type AnyFunction,
+  type BufferTransport,
+  bufferTransport,
   type EncodeContext,
   type FunctionParts,
   functionTransport,
   ImportedValue,
   isImportable,
+  type OwnedHandle,
   type Reference,
+  type TravellingHandle,
 } from './reducers.js'
 import { Refusal } from './refusal.js'
 import { extend, NO_SHAPE, prepareShape, type ShapeNode, shapeRoot } from './shapes.js'
@@ -46,6 +50,8 @@ export interface Encoded {
   buffers: Uint8Array[] | null
   /** The file descriptors that travel beside the message, in order. */
   handles: number[] | null
+  /** Those of them that are the message's: whoever sends it closes them, when it is sent or cannot be. */
+  owned: readonly OwnedHandle[] | null
   /** Whether rebuilding the object needs modules to be imported. */
   modules: boolean
 }
@@ -129,6 +135,7 @@ let withheld: Set<AnyFunction> | null = null
 let modules: string[] | null = null
 let buffers: Uint8Array[] | null = null
 let handles: number[] | null = null
+let owned: Map<string, OwnedHandle & TravellingHandle> | null = null
 // What reducers returned, kept when the message starts over: they may have side effects.
 let reduced: Map<object, unknown> | null = null
 /** Objects whose reduced state is being written: nothing in it may refer to them. */
@@ -892,7 +899,19 @@ const copyContents = (buffer: ArrayBufferLike, offset: number, byteLength: numbe
   position += byteLength
 }
 
+/** Writes an ArrayBuffer that travels in its own way. */
+const writeTransported = (buffer: ArrayBuffer, transport: BufferTransport): void => {
+  const state = remember(buffer, () => transport.reduce(buffer, context))
+  bytes[position++] = f.REDUCED
+  writeString(transport.name)
+  writeState(buffer, state)
+}
+
 const writeArrayBuffer = (buffer: ArrayBuffer): void => {
+  if (bufferTransport?.has(buffer)) {
+    writeTransported(buffer, bufferTransport)
+    return
+  }
   const byteLength = buffer.byteLength
   // An earlier view that showed a part of it travelled by itself: start over, with both sharing.
   if (partial?.has(buffer)) partial.get(buffer)!.byteLength = Number.POSITIVE_INFINITY
@@ -919,14 +938,13 @@ const writeView = (value: ArrayBufferView, number: number): void => {
   if (types.isSharedArrayBuffer(buffer)) {
     throw new Refusal(value, k.kindOf(SharedArrayBuffer.prototype, buffer).reason)
   }
+  if (bufferTransport?.has(buffer)) {
+    writeViewOn(value, number)
+    return
+  }
   const whole = byteLength === buffer.byteLength
   if ((whole ? false : sharedBuffers?.has(buffer) === true) || isSeen(buffer)) {
-    bytes[position] = f.VIEW_ON
-    bytes[position + 1] = number
-    position += 2
-    writeCount(value.byteOffset)
-    writeCount(byteLength)
-    writeValue(buffer)
+    writeViewOn(value, number)
     return
   }
   if (whole) identify(buffer)
@@ -954,6 +972,15 @@ const writeView = (value: ArrayBufferView, number: number): void => {
     for (let i = 0; i < byteLength; i++) bytes[position + i] = source[i]!
     position += byteLength
   } else copyContents(buffer, value.byteOffset, byteLength)
+}
+
+const writeViewOn = (value: ArrayBufferView, number: number): void => {
+  bytes[position] = f.VIEW_ON
+  bytes[position + 1] = number
+  position += 2
+  writeCount(value.byteOffset)
+  writeCount(value.byteLength)
+  writeValue(value.buffer)
 }
 
 const notePartial = (buffer: ArrayBuffer, byteLength: number): void => {
@@ -1158,6 +1185,21 @@ const context: EncodeContext = {
     handles ??= []
     return handles.push(fd) - 1
   },
+  own(key, make) {
+    const known = owned?.get(key)
+    if (known !== undefined) return known
+    const handle = make()
+    const { fd } = handle
+    const entry = { fd, index: context.handle(fd), close: () => handle.close() }
+    owned ??= new Map()
+    owned.set(key, entry)
+    return entry
+  },
+}
+
+/** The message cannot be sent, so what was made for it is not needed. */
+const closeOwned = (): void => {
+  if (owned !== null) for (const handle of owned.values()) handle.close()
 }
 
 const reasonOf = (error: unknown): string => {
@@ -1394,6 +1436,7 @@ const forgetMessage = (): void => {
   modules = null
   buffers = null
   handles = null
+  owned = null
   reduced = null
   reducing = null
   partial = null
@@ -1417,6 +1460,7 @@ const encoded: Encoded = {
   end: f.HEADROOM,
   buffers: null,
   handles: null,
+  owned: null,
   modules: false,
 }
 
@@ -1425,6 +1469,7 @@ const fill = (result: Encoded): void => {
   result.end = position
   result.buffers = buffers
   result.handles = handles
+  result.owned = owned === null ? null : [...owned.values()]
   result.modules = modules?.some(isImportable) ?? false
 }
 
@@ -1451,6 +1496,7 @@ const encodeAside = (value: unknown, label: string): Encoded => {
     modules,
     buffers,
     handles,
+    owned,
     reduced,
     reducing,
     partial,
@@ -1470,11 +1516,12 @@ const encodeAside = (value: unknown, label: string): Encoded => {
     fill(result)
     return result
   } catch (error) {
+    closeOwned()
     throw explain(error, value, label)
   } finally {
     ;({ bytes, view, limit, position, flags, depth, message, shapeCount, root } = outer)
     ;({ seen, seenCount, seenSet, numbers, dates, references, modules, buffers, handles } = outer)
-    ;({ reduced, reducing, partial, sharedBuffers, pending, putOff, withheld } = outer)
+    ;({ reduced, reducing, partial, sharedBuffers, pending, putOff, withheld, owned } = outer)
   }
 }
 
@@ -1499,6 +1546,7 @@ export function encode(value: unknown, rootLabel = 'value'): Encoded {
     fill(encoded)
     return encoded
   } catch (error) {
+    closeOwned()
     throw explain(error, value, rootLabel)
   } finally {
     forgetMessage()

@@ -7,6 +7,7 @@ export { type Encoded, encode, limits, scratchBytes } from './encoder.js'
 export { HEADROOM, MAXIMUM_DEPTH, OUT_OF_BAND_THRESHOLD } from './format.js'
 export {
   type AnyFunction,
+  type BufferTransport,
   type CapturedVariable,
   type DecodeContext,
   deferReducers,
@@ -17,9 +18,13 @@ export {
   ImportedValue,
   installFunctionTransport,
   isImportable,
+  type OwnedHandle,
   type Rebuilding,
   type Reducer,
   type Reference,
+  registerBufferTransport,
   registerReducer,
+  type TravellingHandle,
+  useBufferTransport,
 } from './reducers.js'
 export { DECODER_SHAPE_LIMIT, ENCODER_SHAPE_BUDGET, encoderShapeBytes } from './shapes.js'

@@ -9,6 +9,23 @@ import { ValueError } from '../errors.js'
 export interface EncodeContext {
   /** Lets a file descriptor travel beside the message and returns its index. */
   handle(fd: number): number
+  /**
+   * Lets a descriptor travel that exists for this message only: it is closed once the message has been
+   * sent, or could not be. Asked again with the same key in one message, gives what it gave.
+   */
+  own(key: string, make: () => OwnedHandle): TravellingHandle
+}
+
+/** A descriptor that belongs to a message. */
+export interface OwnedHandle {
+  readonly fd: number
+  close(): void
+}
+
+/** A descriptor, and its index in the message. */
+export interface TravellingHandle {
+  readonly fd: number
+  readonly index: number
 }
 
 /** What a reducer may do while it rebuilds an object. */
@@ -19,6 +36,12 @@ export interface DecodeContext {
    * @throws UnpicklingError when the message brought no such descriptor.
    */
   handle(index: number): number
+  /**
+   * The same, for looking at it only: it stays the message's, which closes it in the end.
+   *
+   * @throws UnpicklingError likewise.
+   */
+  borrow(index: number): number
   /** Whether the message comes over a trusted connection. */
   readonly trusted: boolean
 }
@@ -173,6 +196,32 @@ export function registerReducer<T extends object>(
   byPrototype.set(prototype, reducer as unknown as AnyReducer)
   byName.set(reducer.name, { prototype, reducer: reducer as unknown as AnyReducer })
   for (const listener of onRegister) listener()
+}
+
+/** ArrayBuffers that travel in their own way. */
+export interface BufferTransport {
+  /** The reducer's name; nothing of a class of its own travels by it. */
+  readonly name: string
+  /** Whether the ArrayBuffer is one of those. */
+  has(buffer: ArrayBufferLike): boolean
+  reduce(buffer: ArrayBufferLike, context: EncodeContext): unknown
+  rebuild(state: unknown, context: DecodeContext): ArrayBufferLike
+}
+
+/** How some ArrayBuffers travel in their own way; null as long as there are none. */
+export let bufferTransport: BufferTransport | null = null
+
+/** Says how such ArrayBuffers are rebuilt. */
+export const registerBufferTransport = ({ name, rebuild }: BufferTransport): void => {
+  const reduce = (): never => {
+    throw new TypeError('only ArrayBuffers travel so')
+  }
+  byName.set(name, { prototype: {}, reducer: { name, trustedOnly: false, reduce, rebuild } })
+}
+
+/** From now on there may be such ArrayBuffers, so the encoder asks for each. */
+export const useBufferTransport = (transport: BufferTransport): void => {
+  bufferTransport = transport
 }
 
 let deferred: (() => void)[] = []

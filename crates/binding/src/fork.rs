@@ -12,7 +12,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::descriptor::deadline;
-use crate::{event_loop, identity, process, status};
+use crate::{event_loop, heap, identity, process, status};
 
 /// The two ends of a fork server's control socket, its clients' and its own; or `[status]`.
 #[napi]
@@ -63,6 +63,7 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
 /// or `[status]`.
 #[napi]
 pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
+    let heap = heap::before_forks();
     let serve = || {
         let control = descriptor::adopt(control)?;
         fork::prepare()?;
@@ -72,13 +73,11 @@ pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     };
     match serve() {
         Ok(Served::Child(channel)) => {
-            identity::renew();
-            event_loop::renew(&env)?;
+            renew(&env, heap)?;
             Ok(vec![channel.into_raw_fd().into()])
         }
         Ok(Served::Spare(job)) => {
-            identity::renew();
-            event_loop::renew(&env)?;
+            renew(&env, heap)?;
             Ok(vec![status::NOT_YET, job.into_raw_fd().into()])
         }
         Ok(Served::Over) => Ok(vec![status::END]),
@@ -134,20 +133,30 @@ pub fn receive_given_descriptors(channel: i32) -> Vec<f64> {
 pub fn fork_process(env: Env) -> Result<Vec<f64>> {
     let fork = || {
         fork::prepare()?;
+        let heap = heap::before_fork()?;
         // SAFETY: the facade offers this only where node was started with --single-threaded, and only on
         // the first thread. libuv's threads are made anew by `event_loop::renew`; those of this addon
         // belong to the parent alone, and are forgotten by `identity::renew`.
-        unsafe { fork::fork() }
+        Ok((unsafe { fork::fork() }?, heap))
     };
-    match fork() {
-        Ok(Fork::Parent(child)) => Ok(vec![child.pid.into(), child.pidfd.into_raw_fd().into()]),
-        Ok(Fork::Child) => {
-            identity::renew();
-            event_loop::renew(&env)?;
+    let forked: io::Result<_> = fork();
+    match forked {
+        Ok((Fork::Parent(child), _)) => {
+            Ok(vec![child.pid.into(), child.pidfd.into_raw_fd().into()])
+        }
+        Ok((Fork::Child, heap)) => {
+            renew(&env, heap)?;
             Ok(vec![0.0])
         }
         Err(error) => Ok(vec![status::system(&error)]),
     }
+}
+
+/// In a copy of a process: what belonged to the other is not this one's.
+fn renew(env: &Env, heap: heap::Copying) -> Result<()> {
+    identity::renew();
+    heap.become_copy().map_err(process::reason)?;
+    event_loop::renew(env)
 }
 
 /// Ends this process at once, telling over the channel (less than zero: none) with which exit code.

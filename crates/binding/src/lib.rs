@@ -8,6 +8,7 @@ mod descriptor;
 mod event_loop;
 mod external;
 mod fork;
+mod heap;
 mod identity;
 mod memory_file;
 mod process;

@@ -4,12 +4,15 @@
 //! here knows that JavaScript exists.
 
 pub mod descriptor;
+pub mod file_lock;
 pub mod fresh_memory;
+pub mod futex;
 pub mod mapping;
 pub mod memory_file;
 pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
+pub mod shared_memory;
 pub mod socket;
 pub mod wake_up;

@@ -1,0 +1,248 @@
+//! Blocks of shared memory as `ArrayBuffer`s.
+//!
+//! The heap belongs to the process. A block's number belongs to the environment that made it or took it
+//! up; a buffer's finalizer gives it back.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::IntoRawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mp_os::descriptor;
+use mp_shm::heap::{Handle, Leases};
+use mp_shm::{AttachError, Block, Heap, Word};
+use napi::bindgen_prelude::{Array, Either, FromNapiValue, Unknown};
+use napi::{Env, Error, Result, check_status, sys};
+use napi_derive::napi;
+
+use crate::status;
+
+static HEAP: Mutex<Option<Heap>> = Mutex::new(None);
+
+/// Tells environments apart, also those that ended; 0 is none.
+static ENVIRONMENTS: AtomicU32 = AtomicU32::new(1);
+
+thread_local! {
+    static ENVIRONMENT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Makes a block of zeros: `[handle, segment, offset, buffer]`, or a status. A block of no bytes has no
+/// memory that a buffer could be made over: its buffer is undefined, and `releaseBlock` gives it back.
+#[napi(ts_return_type = "number | [number, number, number, ArrayBuffer | undefined]")]
+pub fn allocate_block(env: &Env, size: f64) -> Result<Either<f64, Array<'_>>> {
+    let environment = this_environment(env)?;
+    let made = whole(size).and_then(|size| with_heap(|heap| heap.allocate(environment, size)));
+    match made {
+        Ok(block) => parts(env, &block).map(Either::B),
+        Err(error) => Ok(Either::A(status::system(&error))),
+    }
+}
+
+/// Takes up a block that came in a message beside this descriptor, which stays open: `[handle, segment]`,
+/// or `[status]`. It is for `blockBuffer` or `releaseBlock` then. Throws for what is no block.
+#[napi]
+pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Vec<f64>> {
+    let environment = this_environment(env)?;
+    let attach = || {
+        let (offset, size) = (whole(offset)?, whole(size)?);
+        let file = descriptor::borrow(fd)?;
+        with_heap(|heap| heap.attach(environment, file, offset, size))
+    };
+    match attach() {
+        Ok(block) => Ok(vec![block.handle as f64, block.place.into()]),
+        Err(AttachError::Malformed(why)) => Err(Error::from_reason(why)),
+        Err(AttachError::System(error)) => Ok(vec![status::system(&error)]),
+    }
+}
+
+/// The bytes of a block that was taken up; it is given back when they are collected. Undefined for a block
+/// of no bytes, and for one that is not there.
+#[napi(ts_return_type = "ArrayBuffer | undefined")]
+pub fn block_buffer(env: &Env, handle: i64) -> Result<Option<Unknown<'_>>> {
+    match with_heap(|heap| heap.block(number(handle)).cloned()) {
+        Some(block) => array_buffer(env, &block),
+        None => Ok(None),
+    }
+}
+
+/// Gives back a block that has no buffer to do it.
+#[napi]
+pub fn release_block(handle: i64) {
+    with_heap(|heap| heap.release(number(handle)));
+}
+
+/// A descriptor for a message that is to hold the block, and others of its segment: see `leaseBlock`. Or a
+/// status.
+#[napi]
+pub fn open_lease(handle: i64) -> f64 {
+    status::of(with_heap(|heap| heap.open_lease(number(handle))).map(IntoRawFd::into_raw_fd))
+}
+
+/// Keeps the block in use for as long as the descriptor, or a copy of it, is open anywhere: 0 or a status.
+#[napi]
+pub fn lease_block(handle: i64, lease: i32) -> f64 {
+    let hold = || {
+        let lease = descriptor::borrow(lease)?;
+        with_heap(|heap| heap.lease(number(handle), lease))
+    };
+    status::of_unit(hold())
+}
+
+/// The tag of this thread as a member of the block's segment, or a status.
+#[napi]
+pub fn block_tag(handle: i64) -> f64 {
+    status::of(with_heap(|heap| heap.tag(number(handle))))
+}
+
+/// Whether the member of the block's segment with that tag still lives: 1, 0, or a status.
+#[napi]
+pub fn member_is_alive(handle: i64, tag: u32) -> f64 {
+    status::of(is_alive(handle, tag).map(u8::from))
+}
+
+/// How many segments this process has mapped, and how many bytes of blocks are in use in those that it
+/// divides up.
+#[napi]
+pub fn heap_usage() -> Vec<f64> {
+    let (segments, bytes) = with_heap(|heap| heap.usage());
+    vec![segments as f64, bytes as f64]
+}
+
+/// Whether the member of the block's segment with that tag still lives.
+pub fn is_alive(handle: i64, tag: u32) -> io::Result<bool> {
+    with_heap(|heap| heap.is_alive(number(handle), tag))
+}
+
+/// Whether the member of the block's segment with that tag is a thread of this process.
+pub fn is_of_this_process(handle: i64, tag: u32) -> bool {
+    with_heap(|heap| heap.is_of_this_process(number(handle), tag))
+}
+
+/// The word at an offset within a block; nothing for a block that is not there, and outside of one.
+#[allow(dead_code, reason = "what sleeps on words of blocks is not here yet")]
+pub fn word(handle: i64, offset: u32) -> Option<Word> {
+    with_heap(|heap| heap.block(number(handle))?.word(offset as usize))
+}
+
+/// The heap while the process is copied: nobody else is at it then, and nothing in it is given away.
+pub struct Copying {
+    heap: MutexGuard<'static, Option<Heap>>,
+    leases: Leases,
+}
+
+/// Before the process is copied. The parent drops what this returns.
+///
+/// # Errors
+/// When no descriptors can be had for what the copy is to keep.
+pub fn before_fork() -> io::Result<Copying> {
+    let mut heap = lock();
+    let leases = heap.get_or_insert_default().leases()?;
+    Ok(Copying { heap, leases })
+}
+
+/// Before a fork server copies itself, over and over. It gives nothing back any more, so that its children
+/// can still keep what they find.
+pub fn before_forks() -> Copying {
+    let leases = Leases::default();
+    Copying {
+        heap: lock(),
+        leases,
+    }
+}
+
+impl Copying {
+    /// In the copy: everything is as it was, but this is another process.
+    ///
+    /// # Errors
+    /// When no descriptors can be had.
+    pub fn become_copy(mut self) -> io::Result<()> {
+        match &mut *self.heap {
+            Some(heap) => heap.become_copy(ENVIRONMENT.get(), self.leases),
+            None => Ok(()),
+        }
+    }
+}
+
+fn lock() -> MutexGuard<'static, Option<Heap>> {
+    HEAP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_heap<T>(action: impl FnOnce(&mut Heap) -> T) -> T {
+    action(lock().get_or_insert_default())
+}
+
+/// The number of the environment that calls. Its end gives back what it has.
+fn this_environment(env: &Env) -> Result<u32> {
+    let known = ENVIRONMENT.get();
+    if known != 0 {
+        return Ok(known);
+    }
+    let number = ENVIRONMENTS.fetch_add(1, Ordering::Relaxed);
+    env.add_env_cleanup_hook(number, |number| {
+        ENVIRONMENT.set(0);
+        with_heap(|heap| heap.leave(number));
+    })?;
+    ENVIRONMENT.set(number);
+    Ok(number)
+}
+
+fn parts<'env>(env: &'env Env, block: &Block) -> Result<Array<'env>> {
+    let buffer = array_buffer(env, block).inspect_err(|_| {
+        with_heap(|heap| heap.release(block.handle));
+    })?;
+    let mut parts = env.create_array(4)?;
+    parts.set(0, block.handle as f64)?;
+    parts.set(1, block.place)?;
+    parts.set(2, block.offset as f64)?;
+    if let Some(buffer) = buffer {
+        parts.set(3, buffer)?;
+    }
+    Ok(parts)
+}
+
+/// The block's bytes, if there are any; they are given back when the buffer is collected.
+fn array_buffer<'env>(env: &'env Env, block: &Block) -> Result<Option<Unknown<'env>>> {
+    let start = (block.start()).ok_or_else(|| Error::from_reason("the block is outside"))?;
+    if block.size == 0 {
+        return Ok(None);
+    }
+    let mut value = ptr::null_mut();
+    // SAFETY: the memory is mapped for as long as the block is in the heap, and it is taken out by
+    // `release` only, or when this environment has ended. Others write to it, in this process too:
+    // JavaScript sees its bytes change, as with a SharedArrayBuffer.
+    check_status!(unsafe {
+        sys::napi_create_external_arraybuffer(
+            env.raw(),
+            start.as_ptr().cast(),
+            block.size,
+            Some(release),
+            ptr::without_provenance_mut(block.handle as usize),
+            &raw mut value,
+        )
+    })?;
+    // SAFETY: the value was made in this environment just now.
+    Ok(Some(unsafe { Unknown::from_napi_value(env.raw(), value) }?))
+}
+
+/// The hint is the block's number itself.
+unsafe extern "C" fn release(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    with_heap(|heap| heap.release(hint.addr() as Handle));
+}
+
+/// A number that comes from JavaScript as a size.
+fn whole(number: f64) -> io::Result<usize> {
+    let whole = number as usize;
+    if whole as f64 == number && number <= 9_007_199_254_740_991.0 {
+        Ok(whole)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// A block's number; there is none less than zero.
+fn number(handle: i64) -> Handle {
+    Handle::try_from(handle).unwrap_or(0)
+}

@@ -1,0 +1,185 @@
+/**
+ * Pieces of shared memory, and how they travel: by handle. Mirrors `multiprocessing.heap`.
+ * @module
+ */
+import { constants } from 'node:buffer'
+import {
+  type BufferTransport,
+  type DecodeContext,
+  type EncodeContext,
+  registerBufferTransport,
+  useBufferTransport,
+} from './codec/index.js'
+import { UnpicklingError, ValueError } from './errors.js'
+import { native } from './native.js'
+import { checked, errorOf } from './native-status.js'
+import { show } from './waiting.js'
+
+/** A piece of memory that other processes can see. It lives as long as its buffer does, here or elsewhere. */
+export interface Block {
+  /** Its bytes, zeroed at first. */
+  readonly buffer: ArrayBuffer
+  /** The engine's number of it. */
+  readonly handle: number
+  /**
+   * The number of this thread among those that use the block's segment, from 1 to 2^30 - 1. It is another
+   * one in a process that was forked, so it is asked for each time.
+   *
+   * @throws OSError `EMFILE` when it is asked for the first time and no descriptor can be had for it.
+   */
+  readonly tag: number
+  /** The same for every Block of the same memory in this process. */
+  readonly key: string
+}
+
+/** Counts the forks that have led to this process. */
+let forks = 0
+
+/** @internal This process is a copy, and has no tags yet. */
+export const forgetTags = (): void => {
+  forks++
+}
+
+class HeapBlock implements Block {
+  readonly buffer: ArrayBuffer
+  readonly handle: number
+  /** The number of its segment in this process, and where in it the block is. */
+  readonly segment: number
+  readonly offset: number
+  #tag = 0
+  #tagOf = -1
+
+  constructor(buffer: ArrayBuffer, handle: number, segment: number, offset: number) {
+    this.buffer = buffer
+    this.handle = handle
+    this.segment = segment
+    this.offset = offset
+    blocks.set(buffer, this)
+    byKey.set(this.key, new WeakRef(buffer))
+    collected.register(buffer, this.key)
+    if (buffer.byteLength === 0) emptyBlocks.register(buffer, handle)
+    useBufferTransport(transport)
+  }
+
+  get tag(): number {
+    if (this.#tagOf !== forks) {
+      this.#tag = checked(native.blockTag(this.handle), 'open')
+      this.#tagOf = forks
+    }
+    return this.#tag
+  }
+
+  get key(): string {
+    return keyOf(this.segment, this.offset, this.buffer.byteLength)
+  }
+}
+
+const keyOf = (segment: number, offset: number, size: number): string =>
+  `${segment}:${offset}:${size}`
+
+const blocks = new WeakMap<ArrayBufferLike, HeapBlock>()
+
+/** The buffers of all blocks: any may come in, as a copy of this process may have sent it. */
+const byKey = new Map<string, WeakRef<ArrayBuffer>>()
+
+const collected = new FinalizationRegistry((key: string) => {
+  // The memory may have been taken up again meanwhile.
+  if (byKey.get(key)?.deref() === undefined) byKey.delete(key)
+})
+
+/** A buffer without bytes is none of the engine's, so it cannot give the block back. */
+const emptyBlocks = new FinalizationRegistry((handle: number) => native.releaseBlock(handle))
+
+/**
+ * Makes a block of zeros.
+ *
+ * @param size - How many bytes it has; it may be none.
+ * @throws ValueError for what is no size; OSError `ENOMEM`, `EFBIG` (more than `RLIMIT_FSIZE` allows) or
+ *   `EMFILE`.
+ */
+export const allocate = (size: number): Block => {
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new ValueError(`a size in bytes is wanted, not ${show(size)}`)
+  }
+  if (size > constants.MAX_LENGTH) {
+    throw new ValueError(`a block cannot have ${size} bytes; the most is ${constants.MAX_LENGTH}`)
+  }
+  const made = native.allocateBlock(size)
+  if (typeof made === 'number') throw errorOf(made, 'allocate')
+  const [handle, segment, offset, buffer] = made
+  return new HeapBlock(buffer ?? new ArrayBuffer(0), handle, segment, offset)
+}
+
+/** The block a buffer is the memory of, if it is. */
+export const blockOf = (buffer: ArrayBufferLike): Block | undefined => blocks.get(buffer)
+
+/** What of a block travels: its segment's descriptor, where in it the block is, and its size. */
+type BlockState = readonly [index: number, offset: number, size: number]
+
+/**
+ * What of a block travels. The message keeps it in use until it is received.
+ *
+ * @throws OSError `EMFILE` when no descriptor can be had for the message.
+ */
+export const reduceBlock = (block: Block, context: EncodeContext): unknown => {
+  const { handle, segment, offset, buffer } = block as HeapBlock
+  const { fd, index } = context.own(`segment ${segment}`, () => openLease(handle))
+  checked(native.leaseBlock(handle, fd), 'fcntl')
+  const state: BlockState = [index, offset, buffer.byteLength]
+  return state
+}
+
+const openLease = (handle: number): { fd: number; close(): void } => {
+  const fd = checked(native.openLease(handle), 'open')
+  return { fd, close: () => native.closeDescriptor(fd) }
+}
+
+/**
+ * The block that was sent. The same memory rebuilt twice in one thread is one Block.
+ *
+ * @throws UnpicklingError for what is no block; OSError when it cannot be had.
+ */
+export const rebuildBlock = (state: unknown, context: DecodeContext): Block => {
+  if (!isBlockState(state)) throw new UnpicklingError('a block is malformed')
+  const [index, offset, size] = state
+  const [handle, segment] = attach(context.borrow(index), offset, size)
+  if (segment === undefined) throw errorOf(handle, 'mmap')
+  const known = byKey.get(keyOf(segment, offset, size))?.deref()
+  if (known !== undefined) {
+    native.releaseBlock(handle)
+    return blocks.get(known)!
+  }
+  return new HeapBlock(bufferOf(handle, size), handle, segment, offset)
+}
+
+const bufferOf = (handle: number, size: number): ArrayBuffer => {
+  try {
+    return native.blockBuffer(handle) ?? new ArrayBuffer(size)
+  } catch (error) {
+    native.releaseBlock(handle)
+    throw error
+  }
+}
+
+/** `[handle, segment]`, or `[status]`. */
+const attach = (fd: number, offset: number, size: number): [number, number?] => {
+  try {
+    return native.attachBlock(fd, offset, size) as [number, number?]
+  } catch (cause) {
+    throw new UnpicklingError(`no shared memory of ours: ${(cause as Error).message}`, { cause })
+  }
+}
+
+const isBlockState = (state: unknown): state is BlockState =>
+  Array.isArray(state) &&
+  state.length === 3 &&
+  state.every((number) => Number.isSafeInteger(number) && number >= 0) &&
+  state[2] <= constants.MAX_LENGTH
+
+const transport: BufferTransport = {
+  name: 'heap.Block',
+  has: (buffer) => blocks.has(buffer),
+  reduce: (buffer, context) => reduceBlock(blocks.get(buffer)!, context),
+  rebuild: (state, context) => rebuildBlock(state, context).buffer,
+}
+registerBufferTransport(transport)
