@@ -13,5 +13,6 @@ export const entries = [
   'reduction',
   'spawn-main',
   'spawned',
+  'synchronize',
   'util',
 ]

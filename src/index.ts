@@ -22,8 +22,10 @@ export {
 export {
   AssertionError,
   AuthenticationError,
+  BrokenBarrierError,
   BufferTooShort,
   EOFError,
+  KeyboardInterrupt,
   MaybeEncodingError,
   MultiprocessingError,
   NotImplementedError,
@@ -59,4 +61,17 @@ export {
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
 export { setExecutable } from './spawn.js'
+export {
+  type AcquireOptions,
+  type AcquireSyncOptions,
+  Barrier,
+  type BarrierOptions,
+  BoundedSemaphore,
+  Condition,
+  Event,
+  type Held,
+  Lock,
+  RLock,
+  Semaphore,
+} from './synchronize.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

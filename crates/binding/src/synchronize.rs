@@ -449,7 +449,7 @@ impl Kernel<AtomicU32> for Futex {
             // There is no such call here: it is looked again and again.
             Err(_) => {
                 std::thread::sleep(sleep.at_most.min(Duration::from_millis(1)));
-                if word.load() == sleep.expected {
+                if Word::load(word) == sleep.expected {
                     Wake::TimedOut
                 } else {
                     Wake::Woken
