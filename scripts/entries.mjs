@@ -15,5 +15,6 @@ export const entries = [
   'sharedctypes',
   'spawn-main',
   'spawned',
+  'synchronize',
   'util',
 ]

@@ -58,9 +58,11 @@ export {
 export {
   AssertionError,
   AuthenticationError,
+  BrokenBarrierError,
   BufferTooShort,
   EOFError,
   IndexError,
+  KeyboardInterrupt,
   MaybeEncodingError,
   MultiprocessingError,
   NotImplementedError,
@@ -96,12 +98,30 @@ export {
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
 export {
+  type AnyLock,
   Array,
   RawArray,
   RawValue,
   SharedArray,
   SharedValue,
+  type Synchronized,
+  type SynchronizedArray,
+  type SynchronizedString,
+  type Typecode,
   Value,
 } from './sharedctypes.js'
 export { setExecutable } from './spawn.js'
+export {
+  type AcquireOptions,
+  type AcquireSyncOptions,
+  Barrier,
+  type BarrierOptions,
+  BoundedSemaphore,
+  Condition,
+  Event,
+  type Held,
+  Lock,
+  RLock,
+  Semaphore,
+} from './synchronize.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

@@ -1,8 +1,14 @@
 import type { ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
 import { copy } from 'node-multiprocessing/sharedctypes'
-import { codesAndValues, double, Foo, sumUp, writeValues } from '../fixtures/conformance/sharedctypes.js'
-import { type GivenCalls, nothingIsLeftBehind, rowInBothForms, row } from '../helpers/row.js'
+import {
+  codesAndValues,
+  double,
+  Foo,
+  sumUp,
+  writeValues,
+} from '../fixtures/conformance/sharedctypes.js'
+import { type GivenCalls, nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
 
 nothingIsLeftBehind()
 

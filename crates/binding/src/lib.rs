@@ -17,6 +17,8 @@ mod slab;
 mod source;
 mod stack;
 mod status;
+mod synchronize;
+mod waiter;
 mod watcher;
 
 use napi_derive::napi;
