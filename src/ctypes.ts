@@ -6,9 +6,12 @@
 export {
   ArrayData,
   type ArrayOf,
+  type ArrayType,
   arrayOf,
   CharArray,
   type ElementOf,
+  type SequenceFor,
+  type SliceOf,
   type TypedArrayOf,
   WideCharArray,
 } from './ctypes/array.js'

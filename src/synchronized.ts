@@ -365,7 +365,7 @@ const wrapped = (object: CData, lock: AnyLock): SynchronizedBase => {
 
 /** Only what has the methods of a lock is one. */
 export const checkLock = (lock: unknown): void => {
-  for (const name of ['acquireSync', 'release']) {
+  for (const name of ['acquire', 'acquireSync', 'release']) {
     if (typeof (lock as Record<string, unknown> | null)?.[name] !== 'function') {
       throw new TypeError(`${show(lock)} has no method '${name}'`)
     }

@@ -60,7 +60,7 @@ row('_TestValue.test_getobj_getlock', (t) => {
   const error = t.throws(() => new mp.Value('i', 5, { lock: 'navalue' as never }), {
     instanceOf: TypeError,
   })
-  t.is(error?.message, `"navalue" has no method 'acquireSync'`)
+  t.is(error?.message, `"navalue" has no method 'acquire'`)
 
   const fifth = mp.RawValue('i', 5)
   t.false('getLock' in fifth)

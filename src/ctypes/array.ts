@@ -44,6 +44,19 @@ export type ArrayOf<T extends CData> =
       ? WideCharArray
       : ArrayData<T>
 
+/** What the elements of an array may be given as. */
+export type SequenceFor<T extends CData> =
+  | Iterable<unknown>
+  | ArrayLike<unknown>
+  | (T extends SimpleData<Buffer | string, any> ? string : never)
+
+/** The class of the arrays of a type, of one length. */
+export interface ArrayType<T extends CData>
+  extends DataType<ArrayOf<T>>,
+    Pick<typeof ArrayData, 'fromBuffer'> {
+  new (values?: SequenceFor<T>): ArrayOf<T>
+}
+
 /** The typed array that some memory is. */
 export type TypedArrayOf<V> = V extends bigint
   ? BigInt64Array | BigUint64Array
@@ -62,20 +75,39 @@ interface ArrayInfo {
 
 const arrayInfos = new WeakMap<DataType, ArrayInfo>()
 
-const arrayInfoOf = (type: DataType): ArrayInfo => {
+/** The class that says which elements there are: it, or one that it extends. */
+const holderOf = (type: DataType): DataType & Elements => {
   let at: DataType | null = type
   while (typeof at === 'function') {
-    const found = arrayInfos.get(at)
-    if (found !== undefined) return found
+    if (Object.hasOwn(at, 'elementType')) return at as DataType & Elements
     at = Object.getPrototypeOf(at)
   }
   throw new TypeError(`${type.name} is an abstract class; see arrayOf()`)
 }
 
-/** What elements a type of arrays has, and how many; nothing for other types. */
+/** What a type of arrays has as static properties, so that it can travel by value. */
+interface Elements {
+  readonly elementType: DataType
+  readonly elementCount: number
+}
+
+const arrayInfoOf = (type: DataType): ArrayInfo => {
+  let info = arrayInfos.get(type)
+  if (info === undefined) {
+    const { elementType, elementCount: length } = holderOf(type)
+    const element = infoOf(elementType)
+    info = { element, length, bare: element.storage !== null && isFundamental(elementType) }
+    arrayInfos.set(type, info)
+  }
+  return info
+}
+
+/** What elements a type that {@link arrayOf} made has, and how many; nothing for other types. */
 export const elementsOf = (type: DataType): { type: DataType; length: number } | undefined => {
-  const info = arrayInfos.get(type)
-  return info && { type: info.element.type, length: info.length }
+  if (!Object.hasOwn(type, 'elementType') || !(type.prototype instanceof ArrayData))
+    return undefined
+  const { element, length } = arrayInfoOf(type)
+  return { type: element.type, length }
 }
 
 const viewAt = ({ element, length, bare }: ArrayInfo, memory: Memory, offset: number) => {
@@ -86,7 +118,14 @@ const viewAt = ({ element, length, bare }: ArrayInfo, memory: Memory, offset: nu
 
 const describe = (type: DataType): Description => {
   const array = arrayInfoOf(type)
-  const { element, length } = array
+  const { element, length, bare: isBare } = array
+  const { storage } = element
+  Object.defineProperties(type.prototype, {
+    length: { value: length },
+    isPlain: { value: isBare && storage!.plain },
+    isFloat: { value: isBare && storage!.float },
+    isNarrow: { value: isBare && storage!.plain && !storage!.float && !storage!.big },
+  })
   const Bare = bare(type.prototype) as new (memory: Memory, offset: number) => ArrayData<CData>
   const place = (memory: Memory, offset: number): ArrayData<CData> => {
     const made = new Bare(memory, offset)
@@ -188,7 +227,13 @@ export class ArrayData<T extends CData = CData> extends CData {
    */
   get(index: number): ElementOf<T> {
     const view = this[VIEW]
-    if (view !== null && this.isPlain && index >= 0 && index < view.length) {
+    if (
+      view !== null &&
+      this.isPlain &&
+      typeof index === 'number' &&
+      index >= 0 &&
+      index < view.length
+    ) {
       const value = view[index]
       if (value !== undefined) return value as ElementOf<T>
     }
@@ -214,9 +259,8 @@ export class ArrayData<T extends CData = CData> extends CData {
       index >= 0 &&
       index < view.length &&
       Number.isInteger(index) &&
-      (this.isFloat
-        ? typeof value === 'number'
-        : this.isNarrow && (value as number) === ((value as number) | 0))
+      typeof value === 'number' &&
+      (this.isFloat || (this.isNarrow && value === (value | 0)))
     ) {
       view[index] = value as never
     } else {
@@ -482,10 +526,7 @@ const arrayTypes = new WeakMap<DataType, Map<number, WeakRef<DataType>>>()
  *
  * Mirrors `c_int * 3` of ctypes.
  */
-export const arrayOf = <T extends CData>(
-  type: DataType<T>,
-  length: number,
-): DataType<ArrayOf<T>> => {
+export const arrayOf = <T extends CData>(type: DataType<T>, length: number): ArrayType<T> => {
   const element = infoOf(type)
   wholeNumber(length, 'the length of an array')
   if (length < 0) throw new ValueError(`Array length must be >= 0, not ${length}`)
@@ -495,23 +536,24 @@ export const arrayOf = <T extends CData>(
     ofType = new Map()
     arrayTypes.set(type, ofType)
   }
-  const made = ofType.get(length)?.deref() ?? madeArrayType(element, length)
-  ofType.set(length, new WeakRef(made))
-  return made as DataType<ArrayOf<T>>
+  let made = ofType.get(length)?.deref()
+  if (made === undefined) {
+    made = madeArrayType(type, length)
+    ofType.set(length, new WeakRef(made))
+  }
+  return made as ArrayType<T>
 }
 
-const madeArrayType = (element: TypeInfo, length: number): DataType => {
-  const { type, storage } = element
-  const Parent = type === c_char ? CharArray : type === c_wchar ? WideCharArray : ArrayData
-  const made = class extends (Parent as unknown as DataType<ArrayData>) {} as DataType
-  const isBare = storage !== null && isFundamental(type)
-  arrayInfos.set(made, { element, length, bare: isBare })
+const madeArrayType = (type: DataType, length: number): DataType => {
+  const Parent = (type === c_char
+    ? CharArray
+    : type === c_wchar
+      ? WideCharArray
+      : ArrayData) as unknown as DataType<ArrayData>
+  const made = class extends Parent {
+    static elementType = type
+    static elementCount = length
+  }
   Object.defineProperty(made, 'name', { value: `${type.name}_Array_${length}` })
-  Object.defineProperties(made.prototype, {
-    length: { value: length },
-    isPlain: { value: isBare && storage.plain },
-    isFloat: { value: isBare && storage.float },
-    isNarrow: { value: isBare && storage.plain && !storage.float && !storage.big },
-  })
-  return made
+  return made as DataType
 }

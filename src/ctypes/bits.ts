@@ -14,6 +14,8 @@ export interface Bits {
   /** The first one in that byte, in the order of the bytes. */
   readonly first: number
   readonly width: number
+  /** Whether the byte order is the other one than this machine's. */
+  readonly swapped: boolean
 }
 
 /** Whether a kind of integer has a sign. */
@@ -24,8 +26,8 @@ const isSigned = ({ kind }: Storage): boolean => kind.startsWith('i')
  * its neighbours is read and written back, so that two processes that write neighbouring bit fields at once
  * undo one another's writes.
  */
-export const bitProperty = (storage: Storage, bits: Bits, swapped: boolean): MemoryProperty => {
-  const little = swapped ? !LITTLE_ENDIAN : LITTLE_ENDIAN
+export const bitProperty = (storage: Storage, bits: Bits): MemoryProperty => {
+  const little = bits.swapped ? !LITTLE_ENDIAN : LITTLE_ENDIAN
   return bits.first + bits.width <= 32 ? narrow(storage, bits, little) : wide(storage, bits, little)
 }
 

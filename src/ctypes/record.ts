@@ -68,7 +68,7 @@ export type FieldValue<T extends CData> = T extends CharArray
 
 /** What fields read as. */
 export type FieldValues<D extends FieldTypes> = {
-  [K in keyof D]: D[K] extends BitField<infer T>
+  -readonly [K in keyof D]: D[K] extends BitField<infer T>
     ? ElementOf<T>
     : D[K] extends DataType<infer T>
       ? FieldValue<T>
@@ -77,7 +77,7 @@ export type FieldValues<D extends FieldTypes> = {
 
 /** What fields may be set to. */
 export type InitialValues<D extends FieldTypes> = {
-  [K in keyof D]?: FieldValues<D>[K] extends CData ? unknown : Given<FieldValues<D>[K]>
+  -readonly [K in keyof D]?: FieldValues<D>[K] extends CData ? unknown : Given<FieldValues<D>[K]>
 }
 
 type Given<V> = V extends Buffer
@@ -121,13 +121,15 @@ export const declareRecord = (
   fields: readonly FieldDeclaration[],
   options: RecordOptions,
 ): DataType => {
-  const { pack, byteOrder } = options
+  const pack = options.pack ?? staticOf(parent, 'pack')
+  const byteOrder = options.byteOrder ?? staticOf(parent, 'byteOrder')
+  // Nothing but static properties: they are there again when the class has travelled by value.
   const made = class extends (parent as new () => RecordData) {
     static fields = fields
-  } as DataType & RecordOptions
+    static pack = pack
+    static byteOrder = byteOrder
+  } as unknown as DataType
   Object.defineProperty(made, 'name', { value: parent.name })
-  if (pack !== undefined) Object.defineProperty(made, 'pack', { value: pack })
-  if (byteOrder !== undefined) Object.defineProperty(made, 'byteOrder', { value: byteOrder })
   declarations.set(made, { kind: kindOf(made), parent, fields, options })
   infoOf(made)
   return made
@@ -205,10 +207,9 @@ const declarationOf = (of: DataType, given: unknown, swapped: boolean): Declarat
   return { name, info: infoOf(swapped ? swappedType(type) : type), width }
 }
 
-const ownDeclarations = (type: DataType): Declaration[] => {
+const ownDeclarations = (type: DataType, swapped: boolean): Declaration[] => {
   const fields = staticOf(type, 'fields')
   if (!Array.isArray(fields)) throw new TypeError(`fields of ${type.name} must be a list`)
-  const swapped = isSwapped(type)
   return fields.map((given) => declarationOf(type, given, swapped))
 }
 
@@ -249,7 +250,8 @@ const same = (type: DataType, inherited: TypeInfo): Extent => {
 }
 
 const laidOut = (type: DataType, inherited: TypeInfo | null): Extent => {
-  const declared = ownDeclarations(type)
+  const swapped = isSwapped(type)
+  const declared = ownDeclarations(type, swapped)
   const base = inherited === null ? [] : [{ ...extentOf(inherited), bits: null }]
   const members = declared.map(({ info, width }) => ({ ...extentOf(info), bits: width }))
   let layout: ReturnType<typeof native.layOutRecord>
@@ -263,7 +265,7 @@ const laidOut = (type: DataType, inherited: TypeInfo | null): Extent => {
   const places = layout.places.slice(base.length)
   const own = declared.map(({ name, info, width }, i): Field => {
     const { offset, firstBit } = places[i]!
-    const bits = width === null ? null : { offset, first: firstBit, width }
+    const bits = width === null ? null : { offset, first: firstBit, width, swapped }
     return { name, info, at: offset, bits }
   })
   const fields = new Map(inherited === null ? [] : allDeclared.get(inherited.type)!)
@@ -293,7 +295,7 @@ const propertiesOf = (fields: Iterable<Field>, alignment: number): PropertyDescr
 }
 
 const propertyOf = ({ info, at, bits }: Field, alignment: number): MemoryProperty => {
-  if (bits !== null) return bitProperty(info.storage!, bits, info.swapped)
+  if (bits !== null) return bitProperty(info.storage!, bits)
   const unit = info.storage?.size ?? 1
   return info.property(at, at % unit === 0 && alignment % unit === 0)
 }
