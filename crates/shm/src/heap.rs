@@ -39,6 +39,8 @@ pub struct Block {
     pub offset: usize,
     /// How many bytes were asked for.
     pub size: usize,
+    /// Whether it came in, and was not made here.
+    pub travelled: bool,
     segment: Arc<Segment>,
     thread: Thread,
 }
@@ -364,6 +366,7 @@ impl Heap {
             place: number,
             offset,
             size,
+            travelled,
             segment: Arc::clone(&place.segment),
             thread,
         };
