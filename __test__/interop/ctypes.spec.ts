@@ -23,7 +23,8 @@ const fundamentals = names.map(
   (name): Both => ({ ours: (mp as any)[name], theirs: `ctypes.${name}` }),
 )
 
-const swappable = fundamentals.filter(({ ours }) => ours !== mp.c_wchar)
+/** In CPython wide characters and bools have no other byte order. */
+const swappable = fundamentals.filter(({ ours }) => ours !== mp.c_wchar && ours !== mp.c_bool)
 
 /** Python's `type(name, bases, body)`. */
 const theirRecord = (base: string, fields: string[], pack: number | undefined): string =>
