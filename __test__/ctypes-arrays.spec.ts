@@ -170,6 +170,9 @@ test('text in an array of wide characters', (t) => {
   t.is(text.slice(0, 2), 'né')
   text.value = 'x'
   t.is(text.value, 'x')
+  const unaligned = mp.arrayOf(mp.c_wchar, 3).fromBuffer(new ArrayBuffer(16), 3)
+  unaligned.value = 'é😀'
+  t.is(unaligned.value, 'é😀')
   t.throws(() => (text.value = 'much too long'), { instanceOf: mp.ValueError })
   t.throws(() => (text.value = 5 as never), { instanceOf: TypeError })
 })

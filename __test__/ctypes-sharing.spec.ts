@@ -3,6 +3,7 @@ import * as mp from 'node-multiprocessing'
 import type { Connection } from 'node-multiprocessing/connection'
 import { bytesOf } from 'node-multiprocessing/ctypes'
 import { copy, synchronized } from 'node-multiprocessing/sharedctypes'
+import { decode, encode, HEADROOM } from '#codec'
 import { addOnes, addUnderLock, echo, movePerRequest, Particle } from './fixtures/ctypes.js'
 import { underWatchdog } from './helpers/watchdog.js'
 
@@ -290,4 +291,27 @@ test('a copy has memory of its own', (t) => {
   t.is(copied[1]!.charge, 3)
   t.is(copied.length, 2)
   t.throws(() => copy(5 as never), { instanceOf: TypeError })
+})
+
+/** What is rebuilt of a message in which one text stands in the place of another. */
+const rebuilt = (value: unknown, text = '', replacement = '', trusted = true): unknown => {
+  const { bytes, end } = encode(value)
+  const message = Buffer.from(bytes.subarray(HEADROOM, end))
+  const at = message.indexOf(text)
+  if (at < 0) throw new Error(`${text} is not in the message`)
+  message.write(replacement, at)
+  return decode(message, 0, message.length, { trusted, buffers: null, handles: null })
+}
+
+test('what comes in is checked', (t) => {
+  const four = new (mp.arrayOf(mp.c_byte, 4))([1, 2, 3, 4])
+  t.deepEqual((rebuilt(four) as typeof four).slice(), [1, 2, 3, 4])
+  const refused = (replacement: string): void => {
+    t.throws(() => rebuilt(four, 'c_byte', replacement), { instanceOf: mp.UnpicklingError })
+  }
+  refused('c_long')
+  refused('c_what')
+  refused('Struct')
+  t.throws(() => rebuilt(four, 'array', 'arroy'), { instanceOf: mp.UnpicklingError })
+  t.throws(() => rebuilt(four, '', '', false), { instanceOf: mp.UnpicklingError })
 })

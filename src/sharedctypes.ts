@@ -3,6 +3,7 @@
  * @module
  */
 import { type ArrayData, type ArrayOf, arrayOf, listOf } from './ctypes/array.js'
+import { wideCharacters } from './ctypes/conversions.js'
 import { CData, constructAt, copyTo, type DataType, infoOf, typeOf } from './ctypes/data.js'
 import {
   c_char,
@@ -113,7 +114,7 @@ const zeroed = (element: DataType, length: number): ArrayData => {
 /** Text stands for its bytes, or its characters. */
 const valuesFor = (element: DataType, given: unknown): ArrayLike<unknown> => {
   if (typeof given !== 'string') return listOf(given)
-  return element === c_char ? Buffer.from(given) : Array.from(given)
+  return element === c_char ? Buffer.from(given) : wideCharacters(given, infoOf(element).size)
 }
 
 const isOptions = (value: unknown): value is LockOptions => {

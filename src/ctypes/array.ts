@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { IndexError, ValueError } from '../errors.js'
 import { show } from '../waiting.js'
 import { Column } from './column.js'
-import { fromWideCodes, toBytes, wideCodes } from './conversions.js'
+import { toBytes, wideCharacters } from './conversions.js'
 import {
   bare,
   CData,
@@ -483,30 +483,31 @@ export class WideCharArray extends ArrayData<c_wchar> {
    * @throws ValueError for more characters than there is room for.
    */
   get value(): string {
-    const codes = this.typedArray()
-    const end = (codes as Uint32Array).indexOf(0)
-    const used = end < 0 ? codes : codes.subarray(0, end)
-    return fromWideCodes(used as Uint32Array, codes.BYTES_PER_ELEMENT)
+    const text = this.slice()
+    const end = text.indexOf('\0')
+    return end < 0 ? text : text.slice(0, end)
   }
 
   set value(value: string) {
     if (typeof value !== 'string') throw new TypeError(`text is wanted, not ${show(value)}`)
-    const view = this.typedArray()
-    const codes = wideCodes(value, view.BYTES_PER_ELEMENT)
-    if (codes.length > this.length) {
-      throw new ValueError(`string too long (${codes.length}, maximum length ${this.length})`)
+    const characters = wideCharacters(value, wideSize())
+    if (characters.length > this.length) {
+      throw new ValueError(`string too long (${characters.length}, maximum length ${this.length})`)
     }
-    view.set(codes)
-    if (codes.length < this.length) view[codes.length] = 0
+    this.set(characters)
+    if (characters.length < this.length) this.set(characters.length, '\0')
   }
 
   /** Text of its own. */
   override slice(start?: number, end?: number): string {
-    const view = this.typedArray() as Uint32Array
-    const codes = view.subarray(...sliceBounds(this.length, start, end))
-    return fromWideCodes(codes, view.BYTES_PER_ELEMENT)
+    const [from, to] = sliceBounds(this.length, start, end)
+    let text = ''
+    for (let i = from; i < to; i++) text += elementAt(this as unknown as ArrayData, i)
+    return text
   }
 }
+
+const wideSize = (): number => infoOf(c_wchar).size
 
 addIndexing(ArrayData)
 // Here, because what is assigned and stands nowhere before the Proxy would go through it.

@@ -45,30 +45,22 @@ const shown = (value: unknown): string =>
 /** A byte as c_char gives it. */
 export const fromCharacter = (byte: number): Buffer => Buffer.of(byte)
 
-/** Where characters take four bytes, one is a code point; where they take two, it is a code unit. */
+/** The characters of a text: where they take two bytes, one is a code unit; else, a code point. */
+export const wideCharacters = (text: string, size: number): string[] =>
+  size === 2 ? text.split('') : Array.from(text)
+
+/** The number of one character. */
 export const toWideCharacter = (value: unknown, size: number): number => {
   if (typeof value === 'string') {
-    const codes = wideCodes(value, size)
-    if (codes.length === 1) return codes[0]!
+    const characters = wideCharacters(value, size)
+    if (characters.length === 1) return characters[0]!.codePointAt(0)!
   }
   throw new TypeError(`one character is wanted, not ${show(value)}`)
 }
 
-/** The numbers of the characters of a text. */
-export const wideCodes = (text: string, size: number): number[] =>
-  size === 2
-    ? Array.from({ length: text.length }, (_, i) => text.charCodeAt(i))
-    : Array.from(text, (character) => character.codePointAt(0)!)
-
-/** The text that characters are; what is no character of Unicode shows as U+FFFD. */
-export const fromWideCodes = (codes: Iterable<number>, size: number): string => {
-  let text = ''
-  for (const code of codes) {
-    if (size === 2) text += String.fromCharCode(code)
-    else text += code > 0x10_ffff ? '\u{fffd}' : String.fromCodePoint(code)
-  }
-  return text
-}
+/** The character of a number; what is none of Unicode is U+FFFD. */
+export const fromWideCharacter = (code: number): string =>
+  code > 0x10_ffff ? '\u{fffd}' : String.fromCodePoint(code)
 
 /** Bytes as they may be given: text stands for its UTF-8. */
 export const toBytes = (value: unknown): Uint8Array => {

@@ -129,7 +129,7 @@ const all: readonly Storage[] = [
     Uint16Array,
     memory.u16,
     (value) => toWideCharacter(value, 2),
-    (code) => convert.fromWideCodes([code], 2),
+    convert.fromWideCharacter,
   ),
   storage(
     'wchar32',
@@ -137,7 +137,7 @@ const all: readonly Storage[] = [
     Uint32Array,
     memory.u32,
     (value) => toWideCharacter(value, 4),
-    (code) => convert.fromWideCodes([code], 4),
+    convert.fromWideCharacter,
   ),
 ]
 

@@ -28,7 +28,15 @@ export const declareFundamental = (type: DataType, fundamental: Fundamental): vo
   const { kind, swapped } = fundamental
   Object.defineProperties(type.prototype, {
     value: { ...propertyOf(storages[kind], 0, swapped, true), configurable: true },
-    [ATOMIC]: { value: swapped ? notAtomic : atomicOperations(storages[kind]) },
+    // Made when they are used: every process that loads this would pay for them.
+    [ATOMIC]: {
+      get() {
+        const value = swapped ? notAtomic : atomicOperations(storages[kind])
+        Object.defineProperty(type.prototype, ATOMIC, { value })
+        return value
+      },
+      configurable: true,
+    },
   })
 }
 
