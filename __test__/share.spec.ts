@@ -1,6 +1,6 @@
 /** Binary data in shared memory: what it looks like, and that it travels without being copied. */
 import { hrtime } from 'node:process'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
 import { allocate, blockOf } from '#heap'
 import { within } from './fixtures/connection-patience.js'
@@ -207,7 +207,8 @@ test.serial('messages that are never read, waiting or sent, leave nothing', asyn
   t.deepEqual((await leftBehindSince(before)).descriptors, [])
 })
 
-test.serial('a gibibyte is handed to another process in less than a millisecond', async (t) => {
+/** How long a gibibyte is on its way to a process that has received smaller things before, in milliseconds. */
+const handGibibyte = async (t: ExecutionContext): Promise<number> => {
   const [connection, theirs] = mp.Pipe()
   const child = new mp.Process({ target: others.tellWhenReceived, args: [theirs] })
   child.start()
@@ -220,19 +221,23 @@ test.serial('a gibibyte is handed to another process in less than a millisecond'
     return Number(received - begin) / 1e6
   }
   const blockOfSize = (size: number): Uint8Array => new Uint8Array(allocate(size).buffer)
-  for (let i = 0; i < 300; i++) await hand(blockOfSize(100))
-  const large = Array.from({ length: 8 }, () => blockOfSize(2 ** 30))
+  const large = blockOfSize(2 ** 30)
   await collectGarbage()
-  const times: number[] = []
-  // Whoever else uses the machine may hold up some of them.
-  for (const view of large) times.push(await hand(view))
-  const best = Math.min(...times)
-  t.log(`${best.toFixed(3)} ms`)
-  t.true(best < 1, `the best took ${best} ms`)
+  for (let i = 0; i < 300; i++) await hand(blockOfSize(100))
+  const time = await hand(large)
   connection.sendSync(null)
   await within('its end', child.join())
   connection.close()
   child.close()
+  return time
+}
+
+test.serial('a gibibyte is handed to another process in less than a millisecond', async (t) => {
+  let best = Number.POSITIVE_INFINITY
+  // Whoever else uses the machine may hold up some of them.
+  for (let i = 0; i < 15 && best >= 1; i++) best = Math.min(best, await handGibibyte(t))
+  t.log(`${best.toFixed(3)} ms`)
+  t.true(best < 1, `the best took ${best} ms`)
 })
 
 test('threads of a process see the same memory', async (t) => {

@@ -209,13 +209,11 @@ fn array_buffer<'env>(env: &'env Env, block: &Block) -> Result<Option<Unknown<'e
     if block.size == 0 {
         return Ok(None);
     }
-    let uncounted = uncounted(block);
-    count(env.raw(), -uncounted);
     let mut value = ptr::null_mut();
     // SAFETY: the memory is mapped for as long as the block is in the heap, and it is taken out by
     // `release` only, or when this environment has ended. Others write to it, in this process too:
     // JavaScript sees its bytes change, as with a SharedArrayBuffer.
-    let status = unsafe {
+    check_status!(unsafe {
         sys::napi_create_external_arraybuffer(
             env.raw(),
             start.as_ptr().cast(),
@@ -224,47 +222,14 @@ fn array_buffer<'env>(env: &'env Env, block: &Block) -> Result<Option<Unknown<'e
             ptr::without_provenance_mut(block.handle as usize),
             &raw mut value,
         )
-    };
-    if status != sys::Status::napi_ok {
-        count(env.raw(), uncounted);
-    }
-    check_status!(status)?;
+    })?;
     // SAFETY: the value was made in this environment just now.
     Ok(Some(unsafe { Unknown::from_napi_value(env.raw(), value) }?))
 }
 
 /// The hint is the block's number itself.
-unsafe extern "C" fn release(env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
-    let handle = hint.addr() as Handle;
-    let uncounted = with_heap(|heap| {
-        let uncounted = heap.block(handle).map_or(0, uncounted);
-        heap.release(handle);
-        uncounted
-    });
-    count(env, uncounted);
-}
-
-/// Blocks from this size on are worth a word to V8.
-const LARGE: usize = 1 << 20;
-
-/// How many of a block's bytes V8 is not to count. It collects garbage, at once, when the memory of
-/// buffers grows by some hundred megabytes; but memory that came from elsewhere is there anyway. A quarter
-/// counts, so that what is not used any more is given back in time.
-fn uncounted(block: &Block) -> i64 {
-    if block.travelled && block.size >= LARGE {
-        (block.size - block.size / 4) as i64
-    } else {
-        0
-    }
-}
-
-/// Tells V8 of so many more bytes.
-fn count(env: sys::napi_env, bytes: i64) {
-    if bytes != 0 && !env.is_null() {
-        let mut total = 0;
-        // SAFETY: the environment is this thread's, and lives. It can only fail for arguments that are null.
-        unsafe { sys::napi_adjust_external_memory(env, bytes, &raw mut total) };
-    }
+unsafe extern "C" fn release(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    with_heap(|heap| heap.release(hint.addr() as Handle));
 }
 
 /// A number that comes from JavaScript as a size.

@@ -87,10 +87,7 @@ pub fn semaphore_acquire(handle: i64, timeout: f64, waited: f64, interruptible: 
 pub fn semaphore_acquire_later(handle: i64, waited: f64, at_most: f64) -> f64 {
     on(handle, |words: &[AtomicU32; SEMAPHORE]| {
         let step = semaphore(words).step(&waiter_of(0, waited), &Futex::new(handle, false));
-        step.map_or_else(
-            |sleep| later(handle, 2, sleep, at_most),
-            |()| status::DONE,
-        )
+        step.map_or_else(|sleep| later(handle, 2, sleep, at_most), |()| status::DONE)
     })
 }
 
@@ -234,7 +231,11 @@ pub fn barrier_arrive(handle: i64, tag: u32) -> Vec<f64> {
 pub fn barrier_pass(handle: i64, round: u32, tag: u32) -> f64 {
     on(handle, |words: &[AtomicU32; BARRIER_WORDS]| {
         let passed = Barrier::new(words).pass(round, tag, &Futex::new(handle, false));
-        if passed { status::DONE } else { status::NOT_HELD }
+        if passed {
+            status::DONE
+        } else {
+            status::NOT_HELD
+        }
     })
 }
 
@@ -300,13 +301,7 @@ pub fn barrier_state(handle: i64) -> Vec<u32> {
 /// Sleeps on a word of a block, by its index, while it has that value; at most so many milliseconds, and
 /// never for long: `DONE` when it may have changed, `NOT_YET`, `INTERRUPTED`.
 #[napi]
-pub fn word_wait(
-    handle: i64,
-    index: u32,
-    expected: u32,
-    timeout: f64,
-    interruptible: bool,
-) -> f64 {
+pub fn word_wait(handle: i64, index: u32, expected: u32, timeout: f64, interruptible: bool) -> f64 {
     let Some(word) = word(handle, index) else {
         return status::NO_HANDLE;
     };

@@ -222,12 +222,15 @@ impl Sleeper {
                 continue;
             }
             let list: Vec<(&AtomicU32, u32)> = std::iter::once((&self.news, news))
-                .chain(words.iter().map(|(word, expected, ..)| (&**word, *expected)))
+                .chain(
+                    words
+                        .iter()
+                        .map(|(word, expected, ..)| (&**word, *expected)),
+                )
                 .collect();
             match futex::wait_any(&list, left) {
                 Ok((Woken::Called, Some(index))) => {
-                    if let Some((.., who)) =
-                        index.checked_sub(1).and_then(|index| words.get(index))
+                    if let Some((.., who)) = index.checked_sub(1).and_then(|index| words.get(index))
                     {
                         self.woken(*who);
                     }

@@ -39,8 +39,6 @@ pub struct Block {
     pub offset: usize,
     /// How many bytes were asked for.
     pub size: usize,
-    /// Whether it came in, and was not made here.
-    pub travelled: bool,
     segment: Arc<Segment>,
     thread: Thread,
 }
@@ -366,7 +364,6 @@ impl Heap {
             place: number,
             offset,
             size,
-            travelled,
             segment: Arc::clone(&place.segment),
             thread,
         };

@@ -267,10 +267,8 @@ fn one_who_leaves_passes_the_wake_up_on() {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let lock = shared.lock();
-                let mut waiter = Waiter::new(1);
-                if let Err(sleep) = lock.step(&waiter, &shared.futex) {
+                if let Err(sleep) = lock.step(&Waiter::new(1), &shared.futex) {
                     shared.futex.sleep(lock.word(), sleep);
-                    waiter.slept = true;
                     lock.leave(&shared.futex);
                 } else {
                     shared.release();

@@ -41,7 +41,7 @@ mod unsupported;
 pub use self::{
     exit::ExitStatus,
     unsupported::{
-        attention, Child, Spawn, SpawnError, SpawnStep, interrupt, is_running, open, send_signal, spawn,
-        threads, try_wait, wait, watch,
+        Child, Spawn, SpawnError, SpawnStep, attention, interrupt, is_running, open, send_signal,
+        spawn, threads, try_wait, wait, watch,
     },
 };
