@@ -17,6 +17,17 @@ export {
 } from './ctypes/array.js'
 export { Column } from './ctypes/column.js'
 export { alignment, bytesOf, CData, type DataType, sizeof } from './ctypes/data.js'
+export {
+  BitField,
+  type ByteOrder,
+  bits,
+  type FieldDeclaration,
+  type FieldTypes,
+  type FieldValue,
+  type FieldValues,
+  type InitialValues,
+  type RecordOptions,
+} from './ctypes/declarations.js'
 export { type FieldPlace, fieldsOf } from './ctypes/fields.js'
 export {
   c_bool,
@@ -48,18 +59,9 @@ export {
 export {
   BigEndianStructure,
   BigEndianUnion,
-  BitField,
-  type ByteOrder,
-  bits,
-  type FieldDeclaration,
-  type FieldTypes,
-  type FieldValue,
-  type FieldValues,
-  type InitialValues,
   LittleEndianStructure,
   LittleEndianUnion,
   RecordData,
-  type RecordOptions,
   type RecordType,
   Structure,
   Union,

@@ -5,6 +5,7 @@
 import { inspect } from 'node:util'
 import { IndexError, ValueError } from '../errors.js'
 import { show } from '../waiting.js'
+import { type ArrayInfo, arrayInfoOf, VIEW } from './array-info.js'
 import { Column } from './column.js'
 import { toBytes, wideCharacters } from './conversions.js'
 import {
@@ -23,7 +24,7 @@ import { addIndexing, sliceBounds, wholeNumber } from './indexing.js'
 import type { AnyArray } from './kinds.js'
 import { clearBytes, MEMORY, type Memory, OFFSET } from './memory.js'
 import type { MemoryProperty } from './properties.js'
-import { isFundamental, type SimpleData } from './simple.js'
+import type { SimpleData } from './simple.js'
 
 /** What an element reads as: a value, or an object in the array's memory. */
 export type ElementOf<T extends CData> = T extends SimpleData<infer V, any> ? V : T
@@ -61,54 +62,6 @@ export interface ArrayType<T extends CData>
 export type TypedArrayOf<V> = V extends bigint
   ? BigInt64Array | BigUint64Array
   : Exclude<AnyArray, BigInt64Array | BigUint64Array>
-
-/** The elements as a typed array, where that is what they are in memory. */
-const VIEW: unique symbol = Symbol('view')
-
-/** What is known of the type of an array. */
-interface ArrayInfo {
-  readonly element: TypeInfo
-  readonly length: number
-  /** Whether elements are read as their values. */
-  readonly bare: boolean
-}
-
-const arrayInfos = new WeakMap<DataType, ArrayInfo>()
-
-/** The class that says which elements there are: it, or one that it extends. */
-const holderOf = (type: DataType): DataType & Elements => {
-  let at: DataType | null = type
-  while (typeof at === 'function') {
-    if (Object.hasOwn(at, 'elementType')) return at as DataType & Elements
-    at = Object.getPrototypeOf(at)
-  }
-  throw new TypeError(`${type.name} is an abstract class; see arrayOf()`)
-}
-
-/** What a type of arrays has as static properties, so that it can travel by value. */
-interface Elements {
-  readonly elementType: DataType
-  readonly elementCount: number
-}
-
-const arrayInfoOf = (type: DataType): ArrayInfo => {
-  let info = arrayInfos.get(type)
-  if (info === undefined) {
-    const { elementType, elementCount: length } = holderOf(type)
-    const element = infoOf(elementType)
-    info = { element, length, bare: element.storage !== null && isFundamental(elementType) }
-    arrayInfos.set(type, info)
-  }
-  return info
-}
-
-/** What elements a type that {@link arrayOf} made has, and how many; nothing for other types. */
-export const elementsOf = (type: DataType): { type: DataType; length: number } | undefined => {
-  if (!Object.hasOwn(type, 'elementType') || !(type.prototype instanceof ArrayData))
-    return undefined
-  const { element, length } = arrayInfoOf(type)
-  return { type: element.type, length }
-}
 
 const viewAt = ({ element, length, bare }: ArrayInfo, memory: Memory, offset: number) => {
   const { storage, swapped } = element

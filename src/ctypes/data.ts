@@ -15,6 +15,8 @@ const INFO: unique symbol = Symbol('info')
 /** The static method by which a class says what it is. */
 export const DESCRIBE: unique symbol = Symbol('describe')
 
+declare const BRAND: unique symbol
+
 /** A C type: a class whose instances lie in memory. */
 export interface DataType<T extends CData = CData> {
   new (...args: any[]): T
@@ -135,6 +137,8 @@ export const constructAt = <T extends CData>(
  * Mirrors ctypes' `_CData`.
  */
 export abstract class CData {
+  /** Tells these objects from others, for TypeScript. */
+  declare protected readonly [BRAND]: true
   /** @internal */
   declare [MEMORY]: Memory
   /** @internal */

@@ -6,7 +6,8 @@ import { inspect } from 'node:util'
 import { ValueError } from '../errors.js'
 import { native } from '../native.js'
 import { show } from '../waiting.js'
-import { arrayOf, type CharArray, type ElementOf, elementsOf, type WideCharArray } from './array.js'
+import { arrayOf } from './array.js'
+import { elementsOf } from './array-info.js'
 import { bitProperty } from './bits.js'
 import {
   CData,
@@ -18,73 +19,20 @@ import {
   type TypeInfo,
   typeOf,
 } from './data.js'
+import {
+  BitField,
+  type ByteOrder,
+  type FieldDeclaration,
+  type FieldTypes,
+  type FieldValues,
+  type InitialValues,
+  type RecordOptions,
+} from './declarations.js'
 import { allFields, declareFields, type Field } from './fields.js'
 import { swappedFundamental } from './fundamental.js'
 import { LITTLE_ENDIAN } from './kinds.js'
 import { memoryOf } from './memory.js'
 import type { MemoryProperty } from './properties.js'
-
-/** Which byte of a number comes first: the least significant one, or the most significant one. */
-export type ByteOrder = 'native' | 'little' | 'big'
-
-/** How a structure or union is laid out. */
-export interface RecordOptions {
-  /** No field's alignment is larger than this, as with `#pragma pack`: 1, 2, 4, 8 or 16. */
-  readonly pack?: number
-  /** The byte order of its fields; not of structures in it. This machine's if not given. */
-  readonly byteOrder?: ByteOrder
-}
-
-/** A field of so many bits. */
-export class BitField<T extends CData = CData> {
-  readonly type: DataType<T>
-  readonly width: number
-
-  /** @internal */
-  constructor(type: DataType<T>, width: number) {
-    this.type = type
-    this.width = width
-  }
-}
-
-/**
- * A field of so many bits, for {@link Structure.of}.
- *
- * @param type - An integer type, or c_bool.
- * @param width - How many bits, at most as many as the type has.
- */
-export const bits = <T extends CData>(type: DataType<T>, width: number): BitField<T> =>
-  new BitField(type, width)
-
-/** The fields of a structure or union, by their names and in their order. */
-export type FieldTypes = Readonly<Record<string, DataType<any> | BitField<any>>>
-
-/** What a field of a type reads as. */
-export type FieldValue<T extends CData> = T extends CharArray
-  ? Buffer
-  : T extends WideCharArray
-    ? string
-    : ElementOf<T>
-
-/** What fields read as. */
-export type FieldValues<D extends FieldTypes> = {
-  -readonly [K in keyof D]: D[K] extends BitField<infer T>
-    ? ElementOf<T>
-    : D[K] extends DataType<infer T>
-      ? FieldValue<T>
-      : never
-}
-
-/** What fields may be set to. */
-export type InitialValues<D extends FieldTypes> = {
-  -readonly [K in keyof D]?: FieldValues<D>[K] extends CData ? unknown : Given<FieldValues<D>[K]>
-}
-
-type Given<V> = V extends Buffer
-  ? Uint8Array | string | number
-  : V extends bigint
-    ? bigint | number
-    : V
 
 /** The class of a structure or union with certain fields. */
 export interface RecordType<Base, D extends FieldTypes>
@@ -96,11 +44,6 @@ export interface RecordType<Base, D extends FieldTypes>
   readonly prototype: Base & FieldValues<D>
   readonly name: string
 }
-
-/** One field as the reference declares it: its name, its type, and for a bit field its bits. */
-export type FieldDeclaration =
-  | readonly [name: string, type: DataType<any>]
-  | readonly [name: string, type: DataType<any>, bits: number]
 
 /** How a class that {@link Structure.of} made was declared. */
 export interface Declared {

@@ -14,11 +14,13 @@
 import { registerReducer } from '../codec/index.js'
 import { UnpicklingError } from '../errors.js'
 import { blockOf } from '../heap.js'
-import { arrayOf, elementsOf } from './array.js'
+import { arrayOf } from './array.js'
+import { elementsOf } from './array-info.js'
 import { CData, type DataType, infoOf, sizeof, typeOf } from './data.js'
+import type { RecordOptions } from './declarations.js'
 import { fundamentalNamed, swappedFundamental, unswapped } from './fundamental.js'
 import { MEMORY, memoryOf, OFFSET } from './memory.js'
-import { declaredAs, declareRecord, isRoot, type RecordOptions, rootNamed } from './record.js'
+import { declaredAs, declareRecord, isRoot, rootNamed } from './record.js'
 import { isFundamental } from './simple.js'
 
 type TypeState =
