@@ -70,13 +70,13 @@ mod sys {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-    use crate::readiness::{Interest, wait_one};
+    use crate::readiness::{Deadline, Interest, wait_one};
 
     #[test]
     fn it_is_readable_from_the_call_until_it_is_heard() {
         let wake_up = WakeUp::new().unwrap();
         let is_readable = || {
-            let now = Some(std::time::Instant::now());
+            let now = Deadline::after(Some(std::time::Duration::ZERO));
             wait_one(wake_up.as_fd(), Interest::Readable, now).unwrap()
         };
         assert!(!is_readable());
