@@ -26,6 +26,22 @@ prints('library-reference-pool-map', '[ 1, 4, 9 ]')
 prints('library-reference-hello-bob', 'hello bob')
 prints('library-reference-pipe', "[ 42, null, 'hello' ]")
 prints('library-reference-run', '1', '1')
+prints(
+  'library-reference-shared-memory',
+  '3.1415927',
+  '[',
+  '   0, -1, -2, -3, -4,',
+  '  -5, -6, -7, -8, -9',
+  ']',
+)
+prints(
+  'library-reference-sharedctypes',
+  '49',
+  '0.1111111111111111',
+  'HELLO WORLD',
+  '[ [ 3.515625, 39.0625 ], [ 33.0625, 4 ], [ 5.640625, 90.25 ] ]',
+)
+prints('ipc-lesson-values-and-arrays', '1', '[ 99, 2, 3 ]')
 prints('pipe-tutorial-parent-to-child', 'Child received: Welcome to TutorialsPoint')
 prints(
   'pipe-tutorial-both-ways',

@@ -3,6 +3,7 @@ export const entries = [
   'codec',
   'connection',
   'context',
+  'ctypes',
   'fork-guard',
   'forkserver-main',
   'heap',
@@ -12,7 +13,9 @@ export const entries = [
   'process',
   'reduction',
   'refuse-threads',
+  'sharedctypes',
   'spawn-main',
   'spawned',
+  'synchronize',
   'util',
 ]

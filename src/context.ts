@@ -12,8 +12,18 @@ import { forkserver, setForkserverPreload } from './forkserver.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'
 import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
+import { RawArray, RawValue, SharedArray, Value } from './sharedctypes.js'
 import { setExecutable, spawn } from './spawn.js'
 import { setDefaultStart, startMethod } from './start.js'
+import {
+  Barrier,
+  BoundedSemaphore,
+  Condition,
+  Event,
+  Lock,
+  RLock,
+  Semaphore,
+} from './synchronize.js'
 import { show } from './waiting.js'
 
 /**
@@ -69,6 +79,19 @@ export abstract class BaseContext {
   readonly cpuCount: typeof cpuCount = cpuCount
   /** As the package's function of this name. */
   readonly Pipe: typeof Pipe = Pipe
+  /** As the package's class of this name, and so are the following: they belong to no start method. */
+  readonly Lock: typeof Lock = Lock
+  readonly RLock: typeof RLock = RLock
+  readonly Semaphore: typeof Semaphore = Semaphore
+  readonly BoundedSemaphore: typeof BoundedSemaphore = BoundedSemaphore
+  readonly Condition: typeof Condition = Condition
+  readonly Event: typeof Event = Event
+  readonly Barrier: typeof Barrier = Barrier
+  /** As the package's function of this name, and so are the following: they belong to no start method. */
+  readonly Value: typeof Value = Value
+  readonly Array: typeof SharedArray = SharedArray
+  readonly RawValue: typeof RawValue = RawValue
+  readonly RawArray: typeof RawArray = RawArray
   /** As the package's function of this name. */
   readonly setExecutable: typeof setExecutable = setExecutable
   /** As the package's function of this name. */

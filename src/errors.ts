@@ -134,6 +134,13 @@ export class ValueError extends MultiprocessingError {
   }
 }
 
+/** An index is outside of what there is. */
+export class IndexError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_INDEX', message, options)
+  }
+}
+
 /** A call was made in a state that rules it out. */
 export class AssertionError extends MultiprocessingError {
   constructor(message?: string, options?: ErrorOptions) {
@@ -143,8 +150,28 @@ export class AssertionError extends MultiprocessingError {
 
 /** Something was asked for at a time when it cannot be given. */
 export class RuntimeError extends MultiprocessingError {
-  constructor(message?: string, options?: ErrorOptions) {
-    super('ERR_RUNTIME', message, options)
+  constructor(message?: string, options?: ErrorOptions, code = 'ERR_RUNTIME') {
+    super(code, message, options)
+  }
+}
+
+/**
+ * A barrier that somebody waited at, or came to, is broken: a party gave up waiting or died, its action
+ * failed, or it was aborted or reset. Mirrors `threading.BrokenBarrierError`.
+ */
+export class BrokenBarrierError extends RuntimeError {
+  constructor(message = 'the barrier is broken', options?: ErrorOptions) {
+    super(message, options, 'ERR_BROKEN_BARRIER')
+  }
+}
+
+/**
+ * SIGINT came while a Sync form blocked the main thread, and the program listens for it: the listeners are
+ * called as soon as the event loop turns again.
+ */
+export class KeyboardInterrupt extends MultiprocessingError {
+  constructor(message = 'interrupted by SIGINT', options?: ErrorOptions) {
+    super('ERR_KEYBOARD_INTERRUPT', message, options)
   }
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { getSystemErrorMap } from 'node:util'
-import { EOFError, OSError, ValueError } from './errors.js'
+import { EOFError, KeyboardInterrupt, OSError, ValueError } from './errors.js'
 
 /** Nothing can be had or given without waiting, or the time is over. */
 export const NOT_YET = -1
@@ -18,6 +18,17 @@ export const END = -2
 /** The fork server runs what does not survive a fork. */
 export const REFUSED = -8
 
+/** Done, where every number from 0 on means something else. */
+export const DONE = -9
+/** Done: a lock was taken over from a dead owner. */
+export const TAKEN_OVER = -10
+/** It is not held, it is full, or it is broken. */
+export const NOT_HELD = -11
+/** Come again when what is under way has ended. */
+export const BUSY = -12
+/** SIGINT came. */
+export const INTERRUPTED = -13
+
 const SYSTEM = -1000
 
 const faults: Record<number, () => Error> = {
@@ -26,6 +37,7 @@ const faults: Record<number, () => Error> = {
   [-5]: () => new OSError('bad message length'),
   [NO_DESCRIPTORS]: () => new ValueError('descriptors can be sent over Unix sockets only'),
   [-7]: () => new OSError('handle is closed'),
+  [INTERRUPTED]: () => new KeyboardInterrupt(),
 }
 
 /** The error that a negative number stands for; `syscall` is what was being tried, in a word. */

@@ -117,6 +117,9 @@ export const nothingIsLeftBehind = (): void => {
       writer.close()
     }
     await underWatchdog(() => undefined)
+    // So do a first arena of shared memory, a membership of it, and a first wait for what is in it.
+    new mp.Lock()
+    await new mp.Event().wait(1)
     before = resourcesOf()
   })
   test.serial.after.always('nothing is left behind', async (t) => {

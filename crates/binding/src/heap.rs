@@ -116,6 +116,11 @@ pub fn is_alive(handle: i64, tag: u32) -> io::Result<bool> {
     with_heap(|heap| heap.is_alive(number(handle), tag))
 }
 
+/// Whether the member of the block's segment with that tag is a thread of this process.
+pub fn is_of_this_process(handle: i64, tag: u32) -> bool {
+    with_heap(|heap| heap.is_of_this_process(number(handle), tag))
+}
+
 /// The word at an offset within a block; nothing for a block that is not there, and outside of one.
 #[allow(dead_code, reason = "what sleeps on words of blocks is not here yet")]
 pub fn word(handle: i64, offset: u32) -> Option<Word> {

@@ -10,12 +10,15 @@ mod external;
 mod fork;
 mod heap;
 mod identity;
+mod layout;
 mod memory_file;
 mod process;
 mod slab;
 mod source;
 mod stack;
 mod status;
+mod synchronize;
+mod waiter;
 mod watcher;
 
 use napi_derive::napi;

@@ -11,6 +11,11 @@
 //! | -6 | descriptors cannot travel this way |
 //! | -7 | no such handle |
 //! | -8 | the fork server cannot fork |
+//! | -9 | done, and nothing to wait for |
+//! | -10 | done: a lock was taken over from a dead owner |
+//! | -11 | it is not held, it is full, or it is broken |
+//! | -12 | come again when what is under way has ended |
+//! | -13 | SIGINT came |
 //! | ≤ -1000 | the kernel's error number, minus 1000, negated |
 //!
 //! `src/native-status.ts` reads the same table.
@@ -36,6 +41,17 @@ pub const NO_HANDLE: f64 = -7.0;
 
 /// The fork server runs what does not survive a fork.
 pub const REFUSED: f64 = -8.0;
+
+/// Done, where every number from 0 on means something else.
+pub const DONE: f64 = -9.0;
+/// The lock's owner had died.
+pub const TAKEN_OVER: f64 = -10.0;
+/// The lock is not held, the semaphore is full, the barrier is broken.
+pub const NOT_HELD: f64 = -11.0;
+/// The barrier's action is running.
+pub const BUSY: f64 = -12.0;
+/// The user wants the program's attention.
+pub const INTERRUPTED: f64 = -13.0;
 
 const SYSTEM: i32 = 1000;
 

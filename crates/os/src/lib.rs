@@ -15,3 +15,4 @@ pub mod random;
 pub mod readiness;
 pub mod shared_memory;
 pub mod socket;
+pub mod wake_up;

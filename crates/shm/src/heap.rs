@@ -266,6 +266,12 @@ impl Heap {
         member::is_alive(place.ok_or_else(unknown)?.holder.as_fd(), tag)
     }
 
+    /// Whether the member of the block's segment with that tag is a thread of this process.
+    pub fn is_of_this_process(&self, handle: Handle, tag: u32) -> bool {
+        let place = self.block(handle).and_then(|b| self.places.get(&b.place));
+        place.is_some_and(|place| place.members.values().any(|member| member.tag() == tag))
+    }
+
     /// A thread has ended: it is no member any more, and has no blocks.
     pub fn leave(&mut self, thread: Thread) {
         for place in self.places.values_mut() {

@@ -8,6 +8,8 @@
 pub mod signals;
 
 #[cfg(target_os = "linux")]
+pub mod attention;
+#[cfg(target_os = "linux")]
 mod exit;
 #[cfg(target_os = "linux")]
 pub mod fork;
@@ -41,7 +43,7 @@ mod unsupported;
 pub use self::{
     exit::ExitStatus,
     unsupported::{
-        Child, Spawn, SpawnError, SpawnStep, interrupt, is_running, open, send_signal, spawn,
-        threads, try_wait, wait, watch,
+        Child, Spawn, SpawnError, SpawnStep, attention, interrupt, is_running, open, send_signal,
+        spawn, threads, try_wait, wait, watch,
     },
 };

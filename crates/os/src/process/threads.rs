@@ -18,6 +18,16 @@ pub fn is_main_thread() -> bool {
     gettid() == rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// No signal that is sent to the process is handled on the calling thread.
+pub fn block_signals() {
+    // SAFETY: all zeros is a set, which is filled before it is used; the call changes this thread only.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
+
 /// Waits until all other threads of this process sleep, at most so long; says whether they do.
 ///
 /// A thread that sleeps is not in the middle of something. What it waits for may come at any time,

@@ -169,6 +169,29 @@ pub mod interrupt {
     }
 }
 
+/// Ctrl-C in calls that block.
+pub mod attention {
+    use std::io;
+
+    /// There is none here.
+    pub enum Attention {}
+
+    impl Attention {
+        /// Nothing.
+        ///
+        /// # Errors
+        /// None.
+        pub fn begin() -> io::Result<Option<Self>> {
+            Ok(None)
+        }
+
+        /// Never.
+        pub fn is_wanted(&self) -> bool {
+            match *self {}
+        }
+    }
+}
+
 /// Threads.
 pub mod threads {
     /// 0: threads have no number here.
@@ -182,6 +205,9 @@ pub mod threads {
     pub fn is_main_thread() -> bool {
         false
     }
+
+    /// Nothing: there are no signals here.
+    pub fn block_signals() {}
 }
 
 /// Not outliving the parent.

@@ -1,0 +1,170 @@
+/**
+ * The word of a lock, which says who holds it. What nobody waits for is taken and freed here, without the
+ * engine; `crates/sync/src/lock.rs` has the rest.
+ * @module
+ */
+import { type Gate, takeSync, WaitingLine } from './acquiring.js'
+import { AssertionError, ValueError } from './errors.js'
+import { allocate, type Block } from './heap.js'
+import { native } from './native.js'
+import { DONE, NOT_HELD, NOT_YET, TAKEN_OVER } from './native-status.js'
+import { currentProcess } from './process-state.js'
+import { copies } from './waiter.js'
+
+const WORD = 0
+const ABANDONED = 1
+/** How many times the owner of a recursive lock holds it; nobody else looks. */
+const COUNT = 2
+/** How many bytes a lock has. */
+export const LOCK_SIZE = 12
+
+/** The part of the word that is the owner's tag. */
+const TAG = 2 ** 30 - 1
+
+/** A lock as a thread has it. */
+export class LockWord implements Gate {
+  readonly block: Block
+  readonly #words: Int32Array
+  #tag = 0
+  #copy = -1
+  #line: WaitingLine | undefined
+
+  constructor(block: Block = allocate(LOCK_SIZE)) {
+    this.block = block
+    this.#words = new Int32Array(block.buffer)
+    this.#tag = block.tag
+    this.#copy = copies.count
+  }
+
+  /** This thread's tag. */
+  get tag(): number {
+    if (this.#copy !== copies.count) {
+      this.#tag = this.block.tag
+      this.#copy = copies.count
+    }
+    return this.#tag
+  }
+
+  /** The tag of whoever holds it, 0 for nobody. */
+  get owner(): number {
+    return Atomics.load(this.#words, WORD) & TAG
+  }
+
+  /** Whether this thread holds it. */
+  get isMine(): boolean {
+    return (Atomics.load(this.#words, WORD) & TAG) === this.tag
+  }
+
+  /** Whether it was taken over from an owner that had died, and not released since. */
+  get abandoned(): boolean {
+    return Atomics.load(this.#words, ABANDONED) !== 0
+  }
+
+  /** How many times the owner holds it; only the owner may ask, and say. */
+  get count(): number {
+    return Atomics.load(this.#words, COUNT)
+  }
+
+  set count(count: number) {
+    Atomics.store(this.#words, COUNT, count)
+  }
+
+  /** Takes it if nobody holds it or waits for it. */
+  tryFresh(): boolean {
+    const tag = this.#copy === copies.count ? this.#tag : this.tag
+    return Atomics.compareExchange(this.#words, WORD, 0, tag) === 0
+  }
+
+  /** Takes it, blocking: whether the time sufficed. */
+  acquireSync(time: number): boolean {
+    return this.#had(takeSync(this, time))
+  }
+
+  /** Takes it: whether the time sufficed. */
+  async acquire(time: number, signal: AbortSignal | undefined): Promise<boolean> {
+    // What can be had now is had, when there is no time to wait for one's turn.
+    if (time === 0) return this.acquireSync(0)
+    if ((this.#line === undefined || this.#line.isEmpty) && this.tryFresh()) {
+      this.count = 1
+      return true
+    }
+    this.#line ??= new WaitingLine(this)
+    return this.#had(await this.#line.wait(time, signal))
+  }
+
+  /**
+   * Frees it, whoever holds it.
+   *
+   * @throws ValueError when it is free.
+   */
+  release(): void {
+    const tag = this.#copy === copies.count ? this.#tag : this.tag
+    if (Atomics.compareExchange(this.#words, WORD, tag, 0) !== tag) this.#releaseSlowly()
+  }
+
+  #releaseSlowly(): void {
+    if (native.lockRelease(this.block.handle) === NOT_HELD) {
+      throw new ValueError('semaphore or lock released too many times')
+    }
+    this.#line?.kick()
+  }
+
+  take(timeout: number, waited: number, interruptible: boolean): number {
+    const { handle } = this.block
+    return this.#taken(native.lockAcquire(handle, this.tag, timeout, waited, interruptible))
+  }
+
+  takeLater(waited: number, atMost: number): number {
+    return this.#taken(native.lockAcquireLater(this.block.handle, this.tag, waited, atMost))
+  }
+
+  /** Nothing may come between taking it and saying how often it is held. */
+  #taken(status: number): number {
+    if (status === DONE || status === TAKEN_OVER) this.count = 1
+    return status
+  }
+
+  leave(): void {
+    native.lockLeave(this.block.handle)
+  }
+
+  #had(status: number): boolean {
+    if (status === TAKEN_OVER) warn()
+    return status === DONE || status !== NOT_YET
+  }
+
+  /** Who holds it, as the reference's representations say it, and whether that can be counted. */
+  get ownerName(): { name: string; isMine: boolean } {
+    const { owner } = this
+    if (owner === 0) return { name: 'None', isMine: false }
+    if (owner === this.tag) return { name: ownName(), isMine: true }
+    const here = native.tagIsOfThisProcess(this.block.handle, owner)
+    return { name: here ? 'SomeOtherThread' : 'SomeOtherProcess', isMine: false }
+  }
+}
+
+const ownName = (): string => {
+  const { name } = currentProcess()
+  if (native.isMainThread()) return name
+  const threads = process.getBuiltinModule('node:worker_threads')
+  const { threadName } = threads as { threadName?: string }
+  return `${name}|${threadName || `Thread-${threads.threadId}`}`
+}
+
+let warned = false
+
+/** Once: a program that goes on with what a dead process has left half done should look at `abandoned`. */
+const warn = (): void => {
+  if (warned) return
+  warned = true
+  process.emitWarning(
+    'a process or thread died while it held a lock, which another one has taken over; what the lock ' +
+      'guards may be half done (see lock.abandoned)',
+    { code: 'ERR_MULTIPROCESSING_ABANDONED_LOCK', type: 'MultiprocessingWarning' },
+  )
+}
+
+/** @throws AssertionError when this thread does not hold it. */
+export const assertMine = (word: LockWord, message: string): void => {
+  if (!word.isMine) throw new AssertionError(message)
+}
