@@ -10,6 +10,8 @@ export const entries = [
   'pool',
   'process',
   'reduction',
+  'resource-tracker',
+  'shared-memory',
   'spawn-main',
   'spawned',
   'util',

@@ -24,6 +24,10 @@ export {
   AuthenticationError,
   BufferTooShort,
   EOFError,
+  FileExistsError,
+  FileNotFoundError,
+  IndexError,
+  KeyError,
   MaybeEncodingError,
   MultiprocessingError,
   NotImplementedError,
@@ -57,5 +61,13 @@ export {
   parentProcess,
 } from './process.js'
 export { DupFd } from './reduction.js'
+export {
+  Float,
+  float,
+  ShareableList,
+  type ShareableValue,
+  SharedMemory,
+  type SharedMemoryOptions,
+} from './shared-memory.js'
 export { setExecutable } from './spawn.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { UnpicklingError } from '../errors.js'
+import { OSError, UnpicklingError } from '../errors.js'
 import { deserialize, isBigintBlock } from './bigints.js'
 import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import * as f from './format.js'
@@ -900,7 +900,8 @@ const readReduced = (): object => {
   try {
     made = reducer.rebuild(state, { handle: handleAt(handles), trusted })
   } catch (error) {
-    if (error instanceof UnpicklingError) throw error
+    // What the system refuses is no fault of the message.
+    if (error instanceof UnpicklingError || error instanceof OSError) throw error
     throw wrap(error, `rebuilding a '${name}' object failed`)
   }
   depth--

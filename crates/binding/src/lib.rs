@@ -11,6 +11,8 @@ mod fork;
 mod identity;
 mod memory_file;
 mod process;
+mod resource_tracker;
+mod shared_memory;
 mod slab;
 mod source;
 mod stack;
