@@ -14,7 +14,13 @@ const NOT_PASSED_ON: [&str; 4] = [
 
 fn main() {
     napi_build::setup();
-    for path in ["build.rs", "Cargo.toml", "Cargo.lock", "crates/os", "crates/tracker"] {
+    for path in [
+        "build.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+        "crates/os",
+        "crates/tracker",
+    ] {
         println!("cargo::rerun-if-changed={path}");
     }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
@@ -26,7 +32,10 @@ fn main() {
 /// Builds the resource tracker for the same target, small, and returns where it is.
 fn build_tracker() -> PathBuf {
     let wanted = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
-    let (target, folder) = (wanted("TARGET"), PathBuf::from(wanted("OUT_DIR")).join("tracker"));
+    let (target, folder) = (
+        wanted("TARGET"),
+        PathBuf::from(wanted("OUT_DIR")).join("tracker"),
+    );
     let mut cargo = Command::new(wanted("CARGO"));
     cargo
         .args(["build", "--locked", "--package", "mp-tracker", "--bins"])
@@ -36,6 +45,12 @@ fn build_tracker() -> PathBuf {
         cargo.env_remove(name);
     }
     let status = cargo.status().expect("cargo can be run");
-    assert!(status.success(), "the resource tracker cannot be built: {status}");
-    folder.join(target).join("tracker").join("node-multiprocessing-tracker")
+    assert!(
+        status.success(),
+        "the resource tracker cannot be built: {status}"
+    );
+    folder
+        .join(target)
+        .join("tracker")
+        .join("node-multiprocessing-tracker")
 }

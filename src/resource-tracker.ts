@@ -39,8 +39,7 @@ export class ResourceTracker {
   /** The engine's number of it; the program's has none of its own. */
   #handle: number | undefined
   readonly #own: boolean
-  #watcher: Watcher | undefined
-  #watched = -1
+  #watch: Watch | undefined
   #revivals = 0
   #exitcode: number | null = null
 
@@ -112,12 +111,12 @@ export class ResourceTracker {
    */
   stopSync({ timeout }: TimeoutOptions = {}): number | null {
     const patience = milliseconds(timeout, PATIENCE)
-    this.#ignore()
-    this.#exitcode = native.stopTracker(
-      this.#number(),
-      patience < 0 ? LONGEST : Math.min(Math.ceil(patience), LONGEST),
-    )
+    const most = patience < 0 ? LONGEST : Math.min(Math.ceil(patience), LONGEST)
+    this.#exitcode = native.stopTracker(this.#number(), most)
     this.#handle = undefined
+    if (this.#exitcode === null) this.#watch?.retire()
+    else this.#watch?.end()
+    this.#watch = undefined
     return this.#exitcode
   }
 
@@ -144,29 +143,52 @@ export class ResourceTracker {
     if (outcome === TOO_LONG) throw new ValueError('msg too long')
     if (outcome < 0) throw errorOf(outcome, 'resource_tracker')
     if (outcome === RESTARTED) process.emitWarning(DIED, 'UserWarning')
-    this.#watch()
+    this.#watchOver()
   }
 
-  /** A tracker that is killed is replaced, and is not to stay a zombie until somebody needs it again. */
-  #watch(): void {
-    this.#ignore()
+  #watchOver(): void {
+    this.#watch?.end()
     const pidfd = native.trackerProcess(this.#number())
-    if (pidfd < 0) return
-    this.#watched = pidfd
+    this.#watch =
+      pidfd < 0
+        ? undefined
+        : new Watch(pidfd, () => {
+            this.#watch = undefined
+            if (this.#revivals++ < REVIVALS) this.ensureRunning()
+          })
+  }
+}
+
+/**
+ * A tracker that was started here. One that is killed is not to stay a zombie until it is needed again, and
+ * is replaced at once, so that nothing is left behind when the program is killed next.
+ */
+class Watch {
+  readonly #pidfd: number
+  readonly #watcher: Watcher
+  #died: (() => void) | undefined
+
+  constructor(pidfd: number, died: () => void) {
+    this.#pidfd = pidfd
+    this.#died = died
     this.#watcher = new Watcher(pidfd, () => {
       native.collectProcess(pidfd)
-      this.#ignore()
-      if (this.#revivals++ < REVIVALS) this.ensureRunning()
+      this.end()
+      this.#died?.()
     })
     this.#watcher.want(READABLE)
     this.#watcher.keepAlive(false)
   }
 
-  #ignore(): void {
-    this.#watcher?.close()
-    this.#watcher = undefined
-    if (this.#watched >= 0) native.closeDescriptor(this.#watched)
-    this.#watched = -1
+  /** Its end is nobody's loss; it is still collected. */
+  retire(): void {
+    this.#died = undefined
+  }
+
+  /** There is nothing left to see. */
+  end(): void {
+    this.#watcher.close()
+    native.closeDescriptor(this.#pidfd)
   }
 }
 

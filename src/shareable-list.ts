@@ -64,12 +64,14 @@ interface Stored {
   /** Of a string or bytes this depends on the room there is. */
   readonly format: string | null
   readonly bytes: Uint8Array
+  /** How long the reference takes it to be: characters of a string, bytes of anything else. */
+  readonly length: number
 }
 
-const word = (write: (view: DataView) => void): Uint8Array => {
+const ofWord = (format: string, write: (view: DataView) => void, becomes = ITSELF): Stored => {
   const bytes = new Uint8Array(WORD)
   write(new DataView(bytes.buffer))
-  return bytes
+  return { becomes, format, bytes, length: WORD }
 }
 
 const storedInt = (value: bigint): Stored => {
@@ -78,24 +80,23 @@ const storedInt = (value: bigint): Stored => {
       `'q' format requires -9223372036854775808 <= number <= 9223372036854775807, not ${value}`,
     )
   }
-  return { becomes: ITSELF, format: INT, bytes: word((v) => v.setBigInt64(0, value, LITTLE)) }
+  return ofWord(INT, (view) => view.setBigInt64(0, value, LITTLE))
 }
 
-const storedFloat = (value: number): Stored => ({
-  becomes: ITSELF,
-  format: FLOAT,
-  bytes: word((view) => view.setFloat64(0, value, LITTLE)),
-})
+const storedFloat = (value: number): Stored =>
+  ofWord(FLOAT, (view) => view.setFloat64(0, value, LITTLE))
 
 const storedText = (value: string): Stored => {
   if (/\p{Surrogate}/u.test(value)) {
     throw new ValueError("'utf-8' codec can't encode a lone surrogate: surrogates not allowed")
   }
-  return { becomes: STRING, format: null, bytes: Buffer.from(value) }
+  const bytes = Buffer.from(value)
+  const length = bytes.length === value.length ? bytes.length : [...value].length
+  return { becomes: STRING, format: null, bytes, length }
 }
 
 const stored = (value: unknown): Stored => {
-  if (value === null) return { becomes: NULL, format: NONE, bytes: new Uint8Array(WORD) }
+  if (value === null) return ofWord(NONE, () => {}, NULL)
   if (typeof value === 'number') {
     // Minus zero is no int.
     return Number.isSafeInteger(value) && !Object.is(value, -0)
@@ -105,16 +106,23 @@ const stored = (value: unknown): Stored => {
   if (typeof value === 'bigint') return storedInt(value)
   if (typeof value === 'string') return storedText(value)
   if (typeof value === 'boolean') {
-    return { becomes: ITSELF, format: BOOL, bytes: word((view) => view.setUint8(7, Number(value))) }
+    return ofWord(BOOL, (view) => view.setUint8(BOOL.indexOf('?'), Number(value)))
   }
-  if (value instanceof Uint8Array) return { becomes: BYTES, format: null, bytes: value }
+  if (value instanceof Uint8Array) {
+    return { becomes: BYTES, format: null, bytes: value, length: value.length }
+  }
   if (value instanceof Float) return storedFloat(value.value)
   throw new KeyError(`${show(value)} cannot be an item of a ShareableList`)
 }
 
-/** The room that a value gets in a new list: some more than a string or bytes need. */
-const roomFor = ({ format, bytes }: Stored): number =>
-  format === null ? WORD * (Math.floor(bytes.length / WORD) + 1) : WORD
+/**
+ * The room that a value gets in a new list. The reference counts the characters of a string, and loses what
+ * does not fit; where it does, this gives as much.
+ */
+const roomFor = ({ format, bytes, length }: Stored): number =>
+  format === null
+    ? WORD * Math.max(Math.floor(length / WORD) + 1, Math.ceil(bytes.length / WORD))
+    : WORD
 
 const formatOf = ({ format }: Stored, room: number): string => {
   const text = format ?? `${room}s`
@@ -140,8 +148,8 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /**
  * A list of a fixed length in shared memory, whose items can be replaced, also by those of another type. It
  * is the same list in all processes that have it, those of Python among them. Strings and bytes get at most
- * the room that they were given first, which is their length rounded up to the next multiple of 8; NULs at
- * their end are lost.
+ * the room that they were given first, which is the next multiple of 8 above their length; NULs at their end
+ * are lost.
  *
  * An item is read and written without a lock; who reads one while another process writes it may see
  * neither the old nor the new one. Nothing of it blocks.

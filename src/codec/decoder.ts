@@ -900,7 +900,6 @@ const readReduced = (): object => {
   try {
     made = reducer.rebuild(state, { handle: handleAt(handles), trusted })
   } catch (error) {
-    // What the system refuses is no fault of the message.
     if (error instanceof UnpicklingError || error instanceof OSError) throw error
     throw wrap(error, `rebuilding a '${name}' object failed`)
   }
@@ -1102,8 +1101,9 @@ const decodeAside = (
 const modulesOfAside = (source: Uint8Array, start: number, stop: number): readonly string[] =>
   aside(() => modulesOf(source, start, stop))
 
-const asUnpicklingError = (error: unknown): UnpicklingError => {
-  if (error instanceof UnpicklingError) return error
+const asOwnError = (error: unknown): Error => {
+  // What the system refuses is no fault of the message.
+  if (error instanceof UnpicklingError || error instanceof OSError) return error
   if (error instanceof RangeError && /call stack/i.test(error.message)) {
     return new UnpicklingError('objects are nested too deep for the stack')
   }
@@ -1140,7 +1140,7 @@ export function decode(
     }
     return value
   } catch (error) {
-    throw asUnpicklingError(error)
+    throw asOwnError(error)
   } finally {
     forget()
     active = false
@@ -1166,7 +1166,7 @@ export function modulesOf(source: Uint8Array, start: number, stop: number): read
     readHeader({ trusted: true })
     return modules === null ? NO_MODULES : modules.filter(isImportable)
   } catch (error) {
-    throw asUnpicklingError(error)
+    throw asOwnError(error)
   } finally {
     forget()
     active = false

@@ -22,14 +22,22 @@ fn mapped() -> MutexGuard<'static, Option<HashMap<usize, SharedMemory>>> {
 
 /// Makes an object of so many bytes under a name and maps it: an `ArrayBuffer`, or a status.
 #[napi(ts_return_type = "ArrayBuffer | number")]
-pub fn create_shared_memory(env: Env, name: String, size: f64) -> Result<Either<f64, Unknown<'static>>> {
+pub fn create_shared_memory(
+    env: Env,
+    name: String,
+    size: f64,
+) -> Result<Either<f64, Unknown<'static>>> {
     let made = || SharedMemory::create(&c_string(name)?, size as u64);
     of(&env, made())
 }
 
 /// Maps the object of a name: an `ArrayBuffer`, or a status. One of more bytes than `most` is `EFBIG`.
 #[napi(ts_return_type = "ArrayBuffer | number")]
-pub fn open_shared_memory(env: Env, name: String, most: f64) -> Result<Either<f64, Unknown<'static>>> {
+pub fn open_shared_memory(
+    env: Env,
+    name: String,
+    most: f64,
+) -> Result<Either<f64, Unknown<'static>>> {
     let opened = || {
         let memory = SharedMemory::open(&c_string(name)?)?;
         if memory.length() as f64 > most {

@@ -59,14 +59,7 @@ impl SharedMemory {
         // SAFETY: the kernel chooses the address, so no memory in use is replaced; no reference to the
         // content is ever made.
         let start = unsafe {
-            rustix::mm::mmap(
-                ptr::null_mut(),
-                length,
-                access,
-                MapFlags::SHARED,
-                object,
-                0,
-            )?
+            rustix::mm::mmap(ptr::null_mut(), length, access, MapFlags::SHARED, object, 0)?
         };
         let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, length })

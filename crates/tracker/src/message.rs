@@ -235,13 +235,19 @@ mod tests {
     #[test]
     fn colons_are_part_of_the_name() {
         let parsed = Message::parse(b"REGISTER:/a:b::c:dummy");
-        assert_eq!(parsed, Some(message(Command::Register, b"/a:b::c", "dummy")));
+        assert_eq!(
+            parsed,
+            Some(message(Command::Register, b"/a:b::c", "dummy"))
+        );
     }
 
     #[test]
     fn objects_are_read_in_any_order_and_with_spaces() {
         let line = br#" {"rtype": "noop", "x": "y", "cmd": "PROBE"} "#;
-        assert_eq!(Message::parse(&line[1..]), Some(message(Command::Probe, b"", "noop")));
+        assert_eq!(
+            Message::parse(&line[1..]),
+            Some(message(Command::Probe, b"", "noop"))
+        );
     }
 
     #[test]

@@ -84,6 +84,8 @@ impl Kind {
 #[derive(Debug, Default)]
 pub struct Registry {
     names: [BTreeSet<Vec<u8>>; KINDS.len()],
+    /// How many bytes all names have.
+    bytes: usize,
 }
 
 impl Registry {
@@ -110,12 +112,16 @@ impl Registry {
         match command {
             Command::Probe => {}
             Command::Register => {
-                self.names[known as usize].insert(name);
+                let length = name.len();
+                if self.names[known as usize].insert(name) {
+                    self.bytes += length;
+                }
             }
             Command::Unregister => {
                 if !self.names[known as usize].remove(&name) {
                     return Err(format!("{kind} {:?} is not registered", shown(&name)));
                 }
+                self.bytes -= name.len();
             }
         }
         Ok(())
@@ -127,6 +133,15 @@ impl Registry {
             .iter()
             .map(|(kind, _)| (*kind, &self.names[*kind as usize]))
             .filter(|(_, names)| !names.is_empty())
+    }
+
+    /// About how many bytes the messages have that make the same registry.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        /// What a line has beside the name, for most.
+        const REST: usize = 24;
+        let count: usize = self.names.iter().map(BTreeSet::len).sum();
+        self.bytes + REST * count
     }
 
     /// The messages that make the same registry.
@@ -158,8 +173,9 @@ mod tests {
             registry.apply(line.as_bytes()).unwrap();
         }
         assert_eq!(registry.to_lines(), b"REGISTER:/a:dummy\n");
+        assert_eq!(registry.length(), 26);
         registry.apply(b"UNREGISTER:/a:dummy").unwrap();
-        assert_eq!(registry.kinds().count(), 0);
+        assert_eq!((registry.kinds().count(), registry.length()), (0, 0));
     }
 
     #[test]
@@ -172,10 +188,7 @@ mod tests {
                 b"REGISTER:/b:socket",
                 "Cannot register /b for automatic cleanup: unknown resource type socket",
             ),
-            (
-                b"UNREGISTER:/b:dummy",
-                "dummy \"/b\" is not registered",
-            ),
+            (b"UNREGISTER:/b:dummy", "dummy \"/b\" is not registered"),
         ] {
             assert_eq!(registry.apply(line), Err(said.to_owned()));
         }

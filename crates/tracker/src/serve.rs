@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use mp_os::process;
 
@@ -12,6 +14,9 @@ use crate::registry::{Kept, Kind, Registry};
 pub const PIPE: i32 = 3;
 /// The descriptor of its ledger.
 pub const LEDGER: i32 = 4;
+
+/// What is written meanwhile waits in the pipe, and whoever writes it need not wake the tracker each time.
+const REST: Duration = Duration::from_millis(1);
 
 /// All was as it should be.
 const CLEAN: u8 = 0;
@@ -68,17 +73,15 @@ fn keep(pipe: &OwnedFd, ledger: OwnedFd, registry: &mut Registry) -> io::Result<
         } else {
             rest.to_vec()
         };
-        if begun.is_empty() {
-            let account = registry.to_lines();
-            if ledger.is_long_for(account.len()) {
-                // It stays long, then.
-                let _ = ledger.rewrite(&account);
-            }
+        if begun.is_empty() && ledger.is_long_for(registry.length()) {
+            // If that fails, it stays long.
+            let _ = ledger.rewrite(&registry.to_lines());
         }
         let more = ledger.enter(pipe.as_fd())?;
         if more.is_empty() {
             return Ok(malformed);
         }
+        thread::sleep(REST);
         lines = [begun, more].concat();
     }
 }
