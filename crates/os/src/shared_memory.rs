@@ -160,32 +160,63 @@ fn reserve(object: BorrowedFd<'_>, start: u64, length: u64) -> Result<(), Errno>
     rustix::fs::ftruncate(object, start + length)
 }
 
-/// Whether any process maps the object of that name. Those of other users cannot be looked at, and do not
-/// count.
-///
-/// # Errors
-/// `ENOENT` when there is no such object.
+/// What all processes map that is shared. Those of other users cannot be looked at, and do not count.
 #[cfg(target_os = "linux")]
-pub fn is_mapped(name: &CStr) -> io::Result<bool> {
-    let object = retry(|| rustix::shm::open(name, OFlags::RDONLY, Mode::empty()))?;
-    let status = rustix::fs::fstat(&object)?;
-    let (major, minor) = (
-        rustix::fs::major(status.st_dev),
-        rustix::fs::minor(status.st_dev),
-    );
-    let file = format!(" {major:02x}:{minor:02x} {} ", status.st_ino);
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        // A process may end meanwhile, or be somebody else's.
-        let maps = std::fs::read_to_string(entry.path().join("maps")).unwrap_or_default();
-        if maps.lines().any(|line| line.contains(&file)) {
-            return Ok(true);
-        }
+#[derive(Debug, Default)]
+pub struct Mapped(std::collections::HashSet<(u32, u32, u64)>);
+
+#[cfg(target_os = "linux")]
+impl Mapped {
+    /// Looks at every process there is.
+    #[must_use]
+    pub fn look() -> Self {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let maps = processes
+            .filter(|entry| {
+                let name = entry.file_name();
+                name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+            })
+            // A process may end meanwhile, or be somebody else's.
+            .filter_map(|entry| std::fs::read(entry.path().join("maps")).ok());
+        Self(
+            maps.flat_map(|maps| {
+                String::from_utf8_lossy(&maps)
+                    .lines()
+                    .filter_map(shared_file)
+                    .collect::<Vec<_>>()
+            })
+            .collect(),
+        )
     }
-    Ok(false)
+
+    /// Whether the object of that name is among it; one that is not there is not.
+    #[must_use]
+    pub fn contains(&self, name: &CStr) -> bool {
+        let status = retry(|| rustix::shm::open(name, OFlags::RDONLY, Mode::empty()))
+            .and_then(rustix::fs::fstat);
+        status.is_ok_and(|status| {
+            let device = status.st_dev;
+            let file = (
+                rustix::fs::major(device),
+                rustix::fs::minor(device),
+                status.st_ino,
+            );
+            self.0.contains(&file)
+        })
+    }
+}
+
+/// The file of a shared mapping: a line of `/proc/*/maps` is
+/// `start-end rwxs offset major:minor inode name`.
+#[cfg(target_os = "linux")]
+fn shared_file(line: &str) -> Option<(u32, u32, u64)> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    if !fields.next()?.ends_with('s') {
+        return None;
+    }
+    let (major, minor) = fields.nth(1)?.split_once(':')?;
+    let number = |text| u32::from_str_radix(text, 16).ok();
+    Some((number(major)?, number(minor)?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -265,13 +296,10 @@ mod tests {
     fn who_maps_an_object_is_found() {
         let name = unique("mapped");
         let object = SharedMemory::create(&name, 10).unwrap();
-        assert!(is_mapped(&name).unwrap());
+        assert!(Mapped::look().contains(&name));
         drop(object);
-        assert!(!is_mapped(&name).unwrap());
+        assert!(!Mapped::look().contains(&name));
         unlink(&name).unwrap();
-        assert_eq!(
-            is_mapped(&name).unwrap_err().raw_os_error(),
-            Some(libc::ENOENT)
-        );
+        assert!(!Mapped::look().contains(&name));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 
-use mp_os::shared_memory;
+use mp_os::shared_memory::{self, Mapped};
 
 use crate::message::{Command, Message};
 
@@ -52,11 +52,12 @@ impl Kind {
         KINDS[self as usize].1
     }
 
-    /// Takes a name away, unless another program still has what it stands for.
+    /// Takes a name away, unless another program still has what it stands for: `mapped` is looked at for
+    /// that.
     ///
     /// # Errors
     /// Why it is still there.
-    pub fn unlink(self, name: &[u8]) -> Result<(), Kept> {
+    pub fn unlink(self, name: &[u8], mapped: &Mapped) -> Result<(), Kept> {
         let failed = |kind: io::ErrorKind| Kept::Failed(kind.into());
         let c_string =
             |bytes: Vec<u8>| CString::new(bytes).map_err(|_| failed(io::ErrorKind::InvalidInput));
@@ -70,8 +71,7 @@ impl Kind {
             }
             Self::SharedMemory => {
                 let name = c_string(name.to_vec())?;
-                // Where nobody can be looked at, nobody is seen.
-                if shared_memory::is_mapped(&name).unwrap_or(false) {
+                if mapped.contains(&name) {
                     return Err(Kept::InUse);
                 }
                 shared_memory::unlink(&name).map_err(Kept::Failed)

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use mp_os::process;
+use mp_os::shared_memory::Mapped;
 
 use crate::ledger::Ledger;
 use crate::registry::{Kept, Kind, Registry};
@@ -88,6 +89,7 @@ fn keep(pipe: &OwnedFd, ledger: OwnedFd, registry: &mut Registry) -> io::Result<
 
 fn clean_up(registry: &Registry) -> u8 {
     let mut code = CLEAN;
+    let mut mapped = None;
     for (kind, names) in registry.kinds() {
         code = code.max(LEAKED);
         let shown = |name: &[u8]| format!("'{}'", String::from_utf8_lossy(name).escape_debug());
@@ -101,7 +103,7 @@ fn clean_up(registry: &Registry) -> u8 {
             ));
         }
         for name in names {
-            match kind.unlink(name) {
+            match kind.unlink(name, mapped.get_or_insert_with(Mapped::look)) {
                 Ok(()) => {}
                 Err(Kept::InUse) => {
                     warn(&format!("{}: still in use by another program", shown(name)));
@@ -109,7 +111,9 @@ fn clean_up(registry: &Registry) -> u8 {
                 Err(Kept::Failed(error)) => {
                     code = FAILED;
                     let number = error.raw_os_error().unwrap_or(0);
-                    warn(&format!("{}: [Errno {number}] {error}", shown(name)));
+                    let text = error.to_string();
+                    let reason = text.split(" (os error").next().unwrap_or(&text);
+                    warn(&format!("{}: [Errno {number}] {reason}", shown(name)));
                 }
             }
         }
