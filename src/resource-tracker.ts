@@ -6,6 +6,7 @@
  */
 import { constants } from 'node:os'
 import { ValueError } from './errors.js'
+import { Finalize } from './finalize.js'
 import { native } from './native.js'
 import { checked, errorOf } from './native-status.js'
 import { milliseconds, show, type TimeoutOptions } from './waiting.js'
@@ -195,8 +196,31 @@ class Watch {
 /** The longest time that the engine counts, in milliseconds: weeks. */
 const LONGEST = 2 ** 31 - 1
 
+/** After all that may still use the tracker. */
+const LAST = -2000
+
 /** The one that all processes of the program share. */
-class ProgramTracker extends ResourceTracker {}
+class ProgramTracker extends ResourceTracker {
+  readonly #registered = new Set<string>()
+  /** The process whose end is prepared; a copy of it has to prepare its own. */
+  #prepared: number | undefined
+
+  override register(name: string, rtype: string): void {
+    super.register(name, rtype)
+    this.#registered.add(`${rtype}:${name}`)
+    if (this.#prepared === process.pid || !native.isMainThread()) return
+    this.#prepared = process.pid
+    // Should it be killed, and nobody have noticed, it is missed most when all others are gone.
+    new Finalize(null, () => this.#registered.size > 0 && this.ensureRunning(), {
+      exitpriority: LAST,
+    })
+  }
+
+  override unregister(name: string, rtype: string): void {
+    super.unregister(name, rtype)
+    this.#registered.delete(`${rtype}:${name}`)
+  }
+}
 
 const tracker: ResourceTracker = new ProgramTracker()
 

@@ -183,6 +183,18 @@ row('TestNamedResource.test_global_named_resource_spawn', async (t, { method }) 
   t.like(outcome, { code: 0, stdout: '0\n', stderr: '' })
 })
 
+row('a tracker that is killed just before its program ends is replaced', async (t) => {
+  const outcome = await programWith(
+    t,
+    `const block = new SharedMemory({ create: true, size: 10 })
+    console.log(block.name)
+    process.kill(tracker.programTracker().pid, 'SIGKILL')
+    process.exit(0)`,
+  )
+  t.is(outcome.code, 0)
+  t.false(exists(outcome.stdout.trim()))
+})
+
 row('the descriptor takes lines of the protocol', (t) => {
   const tracker = new ResourceTracker()
   const fd = tracker.getfd()
