@@ -186,9 +186,12 @@ row('TestNamedResource.test_global_named_resource_spawn', async (t, { method }) 
 row('a tracker that is killed just before its program ends is replaced', async (t) => {
   const outcome = await programWith(
     t,
-    `const block = new SharedMemory({ create: true, size: 10 })
+    `import { readFileSync } from 'node:fs'
+    const block = new SharedMemory({ create: true, size: 10 })
     console.log(block.name)
-    process.kill(tracker.programTracker().pid, 'SIGKILL')
+    const { pid } = tracker.programTracker()
+    process.kill(pid, 'SIGKILL')
+    while (readFileSync('/proc/' + pid + '/stat', 'utf8').split(' ')[2] !== 'Z');
     process.exit(0)`,
   )
   t.is(outcome.code, 0)
