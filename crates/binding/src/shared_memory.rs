@@ -6,7 +6,7 @@ use std::io;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mp_os::shared_memory::{self as os, SharedMemory};
+use mp_os::named_memory::{self as os, SharedMemory};
 use napi::bindgen_prelude::{ArrayBuffer, Either, FromNapiValue, Unknown};
 use napi::{Env, JsValue, Result, check_status, sys};
 use napi_derive::napi;

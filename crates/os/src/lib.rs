@@ -8,11 +8,12 @@ pub mod executable;
 pub mod fresh_memory;
 pub mod mapping;
 pub mod memory_file;
+pub mod named_memory;
 pub mod pipe;
 pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
 pub mod shared_file;
-pub mod shared_memory;
+
 pub mod socket;

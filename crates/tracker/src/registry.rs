@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 
-use mp_os::shared_memory::{self, Mapped};
+use mp_os::named_memory::{self, Mapped};
 
 use crate::message::{Command, Message};
 
@@ -67,14 +67,14 @@ impl Kind {
             Self::Semaphore => {
                 let bare = name.strip_prefix(b"/").unwrap_or(name);
                 let file = c_string([b"/sem.", bare].concat())?;
-                shared_memory::unlink(&file).map_err(Kept::Failed)
+                named_memory::unlink(&file).map_err(Kept::Failed)
             }
             Self::SharedMemory => {
                 let name = c_string(name.to_vec())?;
                 if mapped.contains(&name) {
                     return Err(Kept::InUse);
                 }
-                shared_memory::unlink(&name).map_err(Kept::Failed)
+                named_memory::unlink(&name).map_err(Kept::Failed)
             }
         }
     }

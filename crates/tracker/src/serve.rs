@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
+use mp_os::named_memory::Mapped;
 use mp_os::process;
-use mp_os::shared_memory::Mapped;
 
 use crate::ledger::Ledger;
 use crate::registry::{Kept, Kind, Registry};
