@@ -15,5 +15,4 @@ pub mod publication;
 pub mod random;
 pub mod readiness;
 pub mod shared_file;
-
 pub mod socket;
