@@ -6,6 +6,11 @@ import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { poolApply, poolMap } from './pool/scenario.js'
 import type { Scenario } from './scenario.js'
+import {
+  shareableListItem,
+  sharedMemoryLarge,
+  sharedMemorySmall,
+} from './shared-memory/scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
 import { startMemory } from './start-memory/scenario.js'
 import { startPreload } from './start-preload/scenario.js'
@@ -23,4 +28,7 @@ export const scenarios: readonly Scenario[] = [
   largeBuffers,
   poolApply,
   poolMap,
+  sharedMemorySmall,
+  sharedMemoryLarge,
+  shareableListItem,
 ]

@@ -14,6 +14,8 @@ export const entries = [
   'reduction',
   'refuse-threads',
   'sharedctypes',
+  'resource-tracker',
+  'shared-memory',
   'spawn-main',
   'spawned',
   'synchronize',

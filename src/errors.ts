@@ -141,6 +141,13 @@ export class IndexError extends MultiprocessingError {
   }
 }
 
+/** There is nothing for that key. */
+export class KeyError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_KEY', message, options)
+  }
+}
+
 /** A call was made in a state that rules it out. */
 export class AssertionError extends MultiprocessingError {
   constructor(message?: string, options?: ErrorOptions) {
@@ -196,6 +203,20 @@ export class OSError extends MultiprocessingError {
     super(details.code ?? 'ERR_OS', message)
     if (details.errno !== undefined) define(this, 'errno', details.errno)
     if (details.syscall !== undefined) define(this, 'syscall', details.syscall)
+  }
+}
+
+/** What was to be made is there already; the kernel's `EEXIST`. */
+export class FileExistsError extends OSError {
+  constructor(message?: string, details: { code?: string; errno?: number; syscall?: string } = {}) {
+    super(message, { code: 'ERR_FILE_EXISTS', ...details })
+  }
+}
+
+/** There is nothing of that name; the kernel's `ENOENT`. */
+export class FileNotFoundError extends OSError {
+  constructor(message?: string, details: { code?: string; errno?: number; syscall?: string } = {}) {
+    super(message, { code: 'ERR_FILE_NOT_FOUND', ...details })
   }
 }
 

@@ -42,6 +42,7 @@ let serving = true
 /** Serves until nobody is left who could ask; goes on as the child in each child. */
 export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<void> => {
   for (let fd = descriptors.preparation; fd < descriptors.first; fd++) native.setCloseOnExec(fd)
+  native.useTracker(descriptors.tracker, descriptors.ledger)
   setBootstrapping(true)
   const settings = (await takeObjectFromFile(descriptors.preparation, [])) as ForkServerSettings
   process.argv = [process.argv[0]!, ...settings.argv.slice(1)]

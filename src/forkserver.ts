@@ -23,6 +23,7 @@ import {
 } from './preparation.js'
 import type { Process } from './process.js'
 import { stateOf } from './process-state.js'
+import { trackerDescriptors } from './resource-tracker.js'
 import { execute, getCommandLine, inheritedOptions, spawn, startingDirectory } from './spawn.js'
 import { READABLE, Watcher } from './watcher.js'
 
@@ -132,7 +133,7 @@ const launch = (options: string[]): number => {
     const { pidfd } = withMemoryFiles([partsOfObject(settings)], (files) =>
       execute({
         argv,
-        inherit: [...files, control!, lifeline, codeCache],
+        inherit: [...files, control!, lifeline, codeCache, ...trackerDescriptors()],
         daemon: false,
         cwd: startingDirectory(),
       }),

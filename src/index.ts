@@ -63,6 +63,9 @@ export {
   EOFError,
   IndexError,
   KeyboardInterrupt,
+  FileExistsError,
+  FileNotFoundError,
+  KeyError,
   MaybeEncodingError,
   MultiprocessingError,
   NotImplementedError,
@@ -110,6 +113,13 @@ export {
   type Typecode,
   Value,
 } from './sharedctypes.js'
+  Float,
+  float,
+  ShareableList,
+  type ShareableValue,
+  SharedMemory,
+  type SharedMemoryOptions,
+} from './shared-memory.js'
 export { setExecutable } from './spawn.js'
 export {
   type AcquireOptions,

@@ -2,8 +2,16 @@
  * What the engine's negative numbers mean; `crates/binding/src/status.rs` has the same table.
  * @module
  */
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
-import { EOFError, KeyboardInterrupt, OSError, ValueError } from './errors.js'
+import {
+  EOFError,
+  FileExistsError,
+  FileNotFoundError,
+  KeyboardInterrupt,
+  OSError,
+  ValueError,
+} from './errors.js'
 
 /** Nothing can be had or given without waiting, or the time is over. */
 export const NOT_YET = -1
@@ -47,10 +55,27 @@ export const errorOf = (status: number, syscall: string): Error => {
 }
 
 /** A kernel error as Node shows them: `EPIPE: broken pipe, send`. */
-export const systemError = (errno: number, syscall: string, detail = ''): OSError => {
+export const systemError = (
+  errno: number,
+  syscall: string,
+  detail = '',
+  Type: typeof OSError = OSError,
+): OSError => {
   const [code, description] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
   const message = `${code}: ${description}, ${syscall}${detail && `: ${detail}`}`
-  return new OSError(message, { code, errno: -errno, syscall })
+  return new Type(message, { code, errno: -errno, syscall })
+}
+
+/** The errors that have a class of their own where it is files that are asked for. */
+const fileErrors: Record<number, typeof OSError> = {
+  [constants.errno.EEXIST]: FileExistsError,
+  [constants.errno.ENOENT]: FileNotFoundError,
+}
+
+/** The error for a file, or what is named like one. */
+export const fileError = (status: number, syscall: string, name: string): Error => {
+  const errno = SYSTEM - status
+  return systemError(errno, syscall, name, fileErrors[errno])
 }
 
 /** A result of the engine that is not an error. */

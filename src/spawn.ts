@@ -17,18 +17,21 @@ import {
 } from './preparation.js'
 import type { Process } from './process.js'
 import { CHILD_FLAG, stateOf } from './process-state.js'
+import { trackerDescriptors } from './resource-tracker.js'
 import { show } from './waiting.js'
 
 /**
  * The child's descriptors: what it is, what it runs, whether its parent lives, what V8 has made of this
- * package (see `spawn-main.ts`); then those it was sent.
+ * package (see `spawn-main.ts`), the resource tracker's pipe and its ledger; then those it was sent.
  */
 export const descriptors = {
   preparation: 3,
   data: 4,
   parent: 5,
   codeCache: 6,
-  first: 7,
+  tracker: 7,
+  ledger: 8,
+  first: 9,
 } as const
 
 let executable: string | undefined
@@ -109,7 +112,7 @@ export const spawn = (process_: Process, startMethod: string | null): Child => {
     const codeCache = checked(native.codeCache(), 'memfd_create')
     return withMemoryFiles([preparation, parts], (files) => {
       const argv = getCommandLine(String(sent.length), inheritedOptions(process.execArgv))
-      const inherit = [...files, lifeline, codeCache, ...sent]
+      const inherit = [...files, lifeline, codeCache, ...trackerDescriptors(), ...sent]
       const { pid, pidfd } = execute({ argv, inherit, daemon, cwd })
       return new Child(pid, pidfd, !daemon)
     })

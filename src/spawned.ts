@@ -11,8 +11,9 @@ import { descriptors } from './spawn.js'
  * gives what V8 has made of this package, when no child has published that yet.
  */
 export const runSpawned = async (sent: number, compiledCode?: () => Uint8Array): Promise<void> => {
-  const { preparation, data, parent, first } = descriptors
+  const { preparation, data, parent, tracker, ledger, first } = descriptors
   for (let fd = preparation; fd < first + sent; fd++) native.setCloseOnExec(fd)
+  native.useTracker(tracker, ledger)
   if (compiledCode) setImmediate(publishCode, compiledCode)
   await live({ preparation, data, parent, sent: Array.from({ length: sent }, (_, i) => first + i) })
 }

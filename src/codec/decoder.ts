@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { UnpicklingError } from '../errors.js'
+import { OSError, UnpicklingError } from '../errors.js'
 import { deserialize, isBigintBlock } from './bigints.js'
 import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
 import * as f from './format.js'
@@ -900,7 +900,7 @@ const readReduced = (): object => {
   try {
     made = reducer.rebuild(state, { handle: handleAt(handles), borrow: lookAt(handles), trusted })
   } catch (error) {
-    if (error instanceof UnpicklingError) throw error
+    if (error instanceof UnpicklingError || error instanceof OSError) throw error
     throw wrap(error, `rebuilding a '${name}' object failed`)
   }
   depth--
@@ -1106,8 +1106,9 @@ const decodeAside = (
 const modulesOfAside = (source: Uint8Array, start: number, stop: number): readonly string[] =>
   aside(() => modulesOf(source, start, stop))
 
-const asUnpicklingError = (error: unknown): UnpicklingError => {
-  if (error instanceof UnpicklingError) return error
+const asOwnError = (error: unknown): Error => {
+  // What the system refuses is no fault of the message.
+  if (error instanceof UnpicklingError || error instanceof OSError) return error
   if (error instanceof RangeError && /call stack/i.test(error.message)) {
     return new UnpicklingError('objects are nested too deep for the stack')
   }
@@ -1144,7 +1145,7 @@ export function decode(
     }
     return value
   } catch (error) {
-    throw asUnpicklingError(error)
+    throw asOwnError(error)
   } finally {
     forget()
     active = false
@@ -1170,7 +1171,7 @@ export function modulesOf(source: Uint8Array, start: number, stop: number): read
     readHeader({ trusted: true })
     return modules === null ? NO_MODULES : modules.filter(isImportable)
   } catch (error) {
-    throw asUnpicklingError(error)
+    throw asOwnError(error)
   } finally {
     forget()
     active = false

@@ -9,7 +9,7 @@ use mp_os::{descriptor, memory_file, process, socket};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
-use crate::status;
+use crate::{resource_tracker, status};
 
 /// What a process knows of itself, and what it holds for its children.
 struct Identity {
@@ -53,6 +53,8 @@ pub fn renew() {
     if let Some(server) = &mut identity.fork_server {
         server.process = None;
     }
+    drop(identity);
+    resource_tracker::renew();
 }
 
 /// Says for the whole process what it was started as. The bytes are the facade's own.

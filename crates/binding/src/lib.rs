@@ -13,6 +13,8 @@ mod identity;
 mod layout;
 mod memory_file;
 mod process;
+mod resource_tracker;
+mod shared_memory;
 mod slab;
 mod source;
 mod stack;

@@ -5,14 +5,18 @@
 
 pub mod descriptor;
 pub mod file_lock;
+pub mod executable;
 pub mod fresh_memory;
 pub mod futex;
 pub mod mapping;
 pub mod memory_file;
+pub mod named_memory;
+pub mod pipe;
 pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
 pub mod shared_memory;
+pub mod shared_file;
 pub mod socket;
 pub mod wake_up;

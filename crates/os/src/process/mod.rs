@@ -9,6 +9,8 @@ pub mod signals;
 
 #[cfg(target_os = "linux")]
 pub mod attention;
+mod detached;
+
 #[cfg(target_os = "linux")]
 mod exit;
 #[cfg(target_os = "linux")]
@@ -30,6 +32,7 @@ pub mod watch;
 
 #[cfg(target_os = "linux")]
 pub use self::{
+    detached::detach,
     exit::ExitStatus,
     pidfd::{is_running, open, send_signal, try_wait, wait},
     spawn::{Child, Spawn, SpawnError, SpawnStep, spawn},
