@@ -14,7 +14,6 @@ import {
   endEarly,
   FOREVER,
   milliseconds,
-  NO_TIME,
   show,
   type TimeoutOptions,
   type WaitOptions,
@@ -190,11 +189,14 @@ export const acquireSyncTime = ({ block = true, timeout }: AcquireSyncOptions): 
  *
  * @throws KeyboardInterrupt; what the system refuses.
  */
-export const takeSync = (gate: Gate, timeout: number): number => {
+export const takeSync = (
+  gate: Gate,
+  timeout: number,
+  interruptible = timeout !== 0 && isInterruptible(),
+): number => {
   const left = clock(timeout)
   const piece = atOnce(left)
   const since = performance.now()
-  const interruptible = left !== NO_TIME && isInterruptible()
   let waited = 0
   for (;;) {
     const status = gate.take(piece(), waited, interruptible)

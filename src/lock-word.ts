@@ -10,6 +10,7 @@ import { native } from './native.js'
 import { DONE, NOT_HELD, NOT_YET, TAKEN_OVER } from './native-status.js'
 import { currentProcess } from './process-state.js'
 import { copies } from './waiter.js'
+import { FOREVER } from './waiting.js'
 
 const WORD = 0
 const ABANDONED = 1
@@ -78,6 +79,11 @@ export class LockWord implements Gate {
   /** Takes it, blocking: whether the time sufficed. */
   acquireSync(time: number): boolean {
     return this.#had(takeSync(this, time))
+  }
+
+  /** Takes it back, blocking, whatever comes. */
+  regainSync(): void {
+    this.#had(takeSync(this, FOREVER, false))
   }
 
   /** Takes it: whether the time sufficed. */

@@ -133,7 +133,7 @@ export class Lock {
   letGo(): Regain {
     this.#word.release()
     return {
-      now: () => void this.#word.acquireSync(FOREVER),
+      now: () => this.#word.regainSync(),
       later: async () => void (await this.#word.acquire(FOREVER, undefined)),
     }
   }

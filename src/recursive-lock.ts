@@ -175,7 +175,7 @@ export class RLock {
     }
     return {
       now: () => {
-        word.acquireSync(FOREVER)
+        word.regainSync()
         back()
       },
       later: async () => {

@@ -18,10 +18,9 @@ const sleepers = ({ kind, form }: GivenParties) => {
   const parties: Party[] = []
   /** As in the reference, each of the processes comes with a thread. */
   const start = async (count: number, timeout: number | null): Promise<void> => {
-    const kinds =
-      kind === 'processes' ? (['processes', 'threads'] as const) : ([kind, kind] as const)
     for (let i = 0; i < count; i++) {
-      const own = kinds[i % 2]!
+      // The threads come last: a process that is forked has no use for those that are there already.
+      const own = i < count / 2 ? kind : 'threads'
       parties.push(startParty(own, child.sleepAndWake, form, cond, sleeping, woken, timeout))
     }
     for (let i = 0; i < count; i++) await sleeping.acquire({ timeout: 30_000 })
@@ -55,6 +54,7 @@ rowOfBothKinds('_TestCondition.test_notify_all', async (t, given) => {
   await start(6, 100)
   for (let i = 0; i < 6; i++) t.true(await woken.acquire({ timeout: 30_000 }))
   t.is(woken.getValue(), 0)
+  await ended()
   await start(6, null)
   await sleep(DELTA)
   t.is(woken.getValue(), 0)
