@@ -61,10 +61,10 @@ export {
   BrokenBarrierError,
   BufferTooShort,
   EOFError,
-  IndexError,
-  KeyboardInterrupt,
   FileExistsError,
   FileNotFoundError,
+  IndexError,
+  KeyboardInterrupt,
   KeyError,
   MaybeEncodingError,
   MultiprocessingError,
@@ -101,6 +101,14 @@ export {
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
 export {
+  Float,
+  float,
+  ShareableList,
+  type ShareableValue,
+  SharedMemory,
+  type SharedMemoryOptions,
+} from './shared-memory.js'
+export {
   type AnyLock,
   Array,
   RawArray,
@@ -113,13 +121,6 @@ export {
   type Typecode,
   Value,
 } from './sharedctypes.js'
-  Float,
-  float,
-  ShareableList,
-  type ShareableValue,
-  SharedMemory,
-  type SharedMemoryOptions,
-} from './shared-memory.js'
 export { setExecutable } from './spawn.js'
 export {
   type AcquireOptions,

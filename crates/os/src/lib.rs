@@ -4,8 +4,8 @@
 //! here knows that JavaScript exists.
 
 pub mod descriptor;
-pub mod file_lock;
 pub mod executable;
+pub mod file_lock;
 pub mod fresh_memory;
 pub mod futex;
 pub mod mapping;
@@ -16,7 +16,7 @@ pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
-pub mod shared_memory;
 pub mod shared_file;
+pub mod shared_memory;
 pub mod socket;
 pub mod wake_up;
