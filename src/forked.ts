@@ -4,12 +4,12 @@
  */
 import { createRequire } from 'node:module'
 import { debuglog, inspect } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Noted } from './fork-guard.js'
 import { forgetTags } from './heap.js'
 import { native } from './native.js'
 import { writeError } from './standard-error.js'
+import { readySetFlags, setFlags } from './v8-flags.js'
 
 const require = createRequire(import.meta.url)
 const log = debuglog('multiprocessing')
@@ -110,6 +110,7 @@ const replace = (name: 'pid' | 'ppid', value: number): void => {
  * stands in for `Math.random` asks a context that nobody has asked before the fork.
  */
 export const makeRandomExchangeable = (): void => {
+  readySetFlags()
   randomAfterFork = runInNewContext('Math.random') as () => number
   Object.defineProperty(Math, 'random', {
     value: { random: () => random() }.random,
@@ -120,7 +121,7 @@ export const makeRandomExchangeable = (): void => {
 
 /** Most children ask for no random number, and are spared the seed. */
 const seededRandom = (): number => {
-  setFlagsFromString(`--random-seed=${native.randomSeed()}`)
+  setFlags(`--random-seed=${native.randomSeed()}`)
   random = randomAfterFork
   return random()
 }

@@ -6,8 +6,8 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 import type { Script } from './inspection.js'
+import { setFlags } from './v8-flags.js'
 
 const require = createRequire(import.meta.url)
 
@@ -21,7 +21,7 @@ interface Natives {
 
 /** Functions that V8's own tests use; they are compiled once, and nothing else is while they can be. */
 const compileNatives = (): Natives | undefined => {
-  setFlagsFromString('--allow-natives-syntax')
+  setFlags('--allow-natives-syntax')
   try {
     return {
       source: new Function('fn', 'return %FunctionGetScriptSource(fn)') as Natives['source'],
@@ -34,7 +34,7 @@ const compileNatives = (): Natives | undefined => {
     // A V8 without them, or a program that forbids code from strings.
     return undefined
   } finally {
-    setFlagsFromString('--no-allow-natives-syntax')
+    setFlags('--no-allow-natives-syntax')
   }
 }
 
