@@ -36,6 +36,12 @@ type Wrapper = (
 const folder = dirname(process.argv[1]!)
 const filename = join(folder, 'multiprocessing.cjs')
 const require = createRequire(filename)
+const told = process.argv.at(-1)
+
+if (told === 'forkserver') {
+  // Unless it was loaded before whatever else node was told to load; see `forkserver.ts`.
+  require('./fork-guard.cjs')
+}
 
 /** Loads the package's one large file as `require` would, but for where its code comes from. */
 const load = (): Script => {
@@ -58,7 +64,6 @@ const script = require.cache[filename] ? undefined : load()
 // Without a cache, or with one that another version of node made, this child makes one.
 const wanted = script !== undefined && script.cachedDataRejected !== false
 const compiledCode = wanted ? () => script.createCachedData() : undefined
-const told = process.argv.at(-1)
 if (told === 'forkserver') {
   const { runForkServer } = require('./forkserver-main.cjs') as typeof ForkServerMain
   void runForkServer(compiledCode)
