@@ -113,6 +113,33 @@ prints(
 )
 
 prints(
+  'a copy does not wait for worker threads of its parent, nor hears of them',
+  `const { MessageChannel, Worker } = require('node:worker_threads')
+   const { once } = require('node:events')
+   const worker = new Worker(
+     'const { parentPort } = require("worker_threads"); ' +
+       'parentPort.on("message", (text) => parentPort.postMessage(text))',
+     { eval: true },
+   )
+   const { port1, port2 } = new MessageChannel()
+   port1.on('message', say)
+   await once(worker, 'online')
+   copy(() => say('copy'))
+   copy(async () => {
+     worker.postMessage('lost')
+     await sleep(20)
+     say('slept')
+   })
+   worker.postMessage('text')
+   say((await once(worker, 'message'))[0])
+   port2.postMessage('port')
+   await once(port1, 'message')
+   port1.close()
+   say('thread ' + (await worker.terminate()))`,
+  'copy ended 0 slept ended 0 text port thread 1',
+)
+
+prints(
   'worker threads are refused, however the class was got hold of',
   `const { Worker } = require('node:worker_threads')
    class Own extends Worker {}

@@ -89,7 +89,7 @@ test('a reason without advice gets some', (t) => {
   refused(
     t,
     uses,
-    'cannot send obj: function uses captures pool: a WeakRef cannot be sent: its state belongs to the process it is in; pass it as an argument',
+    'cannot send obj: function uses captures pool: a WeakRef cannot be sent: its state belongs to the process it is in; pass what it needs as an argument',
   )
 })
 

@@ -441,6 +441,29 @@ if (mp.isMainProcess) {
   t.is(stdout, '5\n', stderr)
 })
 
+test('a broken package.json in the working directory', async (t) => {
+  const source = `
+export const nothing = () => process.exit(5)
+if (mp.isMainProcess) {
+  for (const method of mp.getAllStartMethods()) {
+    const child = new (mp.getContext(method).Process)({ target: nothing })
+    child.start()
+    await child.join()
+    console.log(child.exitcode)
+  }
+}
+`
+  const { folder, main } = write(t, source, {
+    main: 'program/main.mjs',
+    files: { 'program/package.json': '{}', 'first.mjs': '', 'package.json': '{ "name": ' },
+  })
+  const expected = mp.getAllStartMethods().map(() => '5\n')
+  for (const execArgv of [[], ['--import', './first.mjs']]) {
+    const { stdout, stderr } = await runNode([main], { cwd: folder, execArgv })
+    t.is(stdout, expected.join(''), stderr)
+  }
+})
+
 test('huge arguments arrive, and so does a huge environment, which is an OSError where a node is spawned', async (t) => {
   const { stdout, stderr } = await program(
     t,

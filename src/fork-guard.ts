@@ -16,6 +16,8 @@ export interface Noted {
   uuids?: boolean
   /** The same of random integers. */
   integers?: boolean
+  /** The variable below was set here, for what is loaded before the program. */
+  esbuild?: boolean
 }
 
 const noted: Noted = {}
@@ -41,6 +43,12 @@ const crypto = require('node:crypto') as typeof import('node:crypto')
 note(crypto, 'randomUUID', 'uuids')
 note(crypto, 'randomInt', 'integers')
 note(Object.getPrototypeOf(crypto.webcrypto), 'randomUUID', 'uuids')
+
+// A loader that uses esbuild, as tsx does, is to do without esbuild's worker thread, too.
+if (process.env.ESBUILD_WORKER_THREADS === undefined) {
+  process.env.ESBUILD_WORKER_THREADS = '0'
+  noted.esbuild = true
+}
 
 refuseThreads(require('node:worker_threads'))
 syncBuiltinESMExports()

@@ -3,7 +3,7 @@
  * `multiprocessing.forkserver`.
  * @module
  */
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { debuglog } from 'node:util'
 import { Child } from './children.js'
 import { changedEnvironment, environmentIsServed } from './environment.js'
@@ -106,6 +106,21 @@ const SERVER = [
   '--use-largepages=silent',
 ]
 
+const REQUIRE = /(?:^|\s)(?:-r|--require)\b/
+const IMPORT = /(?:^|\s)--import\b/
+
+/**
+ * The option that loads the guard before what others load, if any do; the server itself loads it soon
+ * enough for the rest. Node reads the working directory's package.json for either option, so a broken one
+ * is not to meet one of ours where the program has none.
+ */
+const guardBefore = (options: readonly string[]): string[] => {
+  const guard = fileURLToPath(new URL('./fork-guard.cjs', import.meta.url))
+  const all = [...options, process.env.NODE_OPTIONS ?? '']
+  if (all.some((option) => REQUIRE.test(option))) return ['--require', guard]
+  return all.some((option) => IMPORT.test(option)) ? ['--import', pathToFileURL(guard).href] : []
+}
+
 /** After the processes have been ended, and after whatever else wants to come late. */
 const LAST = -1000
 
@@ -118,7 +133,6 @@ const launch = (options: string[]): number => {
     execArgv: process.execArgv,
     preload: getPreload() ?? ['__main__'],
   }
-  const guard = fileURLToPath(new URL('./fork-guard.cjs', import.meta.url))
   const lifeline = checked(native.lifeline(), 'socketpair')
   const codeCache = checked(native.codeCache(), 'memfd_create')
   const [clients, control] = native.forkServerControl()
@@ -128,7 +142,7 @@ const launch = (options: string[]): number => {
     stopping = true
     new Finalize(null, stopServer, { exitpriority: LAST })
   }
-  const argv = getCommandLine('forkserver', [...SERVER, '--require', guard, ...options])
+  const argv = getCommandLine('forkserver', [...SERVER, ...guardBefore(options), ...options])
   try {
     const { pidfd } = withMemoryFiles([partsOfObject(settings)], (files) =>
       execute({

@@ -32,7 +32,7 @@ interface Internals {
 
 const internals = process as unknown as Internals
 
-/** Lets go of timers, sockets, servers, children and listeners for the end. */
+/** Lets go of timers, sockets, servers, children, worker threads and listeners for the end. */
 export const letGoOfInherited = (): void => {
   clearTicks()
   stopWatchers()
@@ -44,6 +44,7 @@ export const letGoOfInherited = (): void => {
   }
   forgetRequests()
   for (const handle of internals._getActiveHandles()) letGoOf(handle)
+  native.forgetThreads()
   if (process.getActiveResourcesInfo().some((kind) => kind === 'Timeout' || kind === 'Immediate')) {
     clearTimers()
   }

@@ -7,6 +7,7 @@ import { readFileSync, readSync } from 'node:fs'
 import { createRequire, Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Script } from 'node:vm'
+import type { Noted } from './fork-guard.js'
 import type * as ForkServerMain from './forkserver-main.js'
 import type * as Spawned from './spawned.js'
 
@@ -36,6 +37,15 @@ type Wrapper = (
 const folder = dirname(process.argv[1]!)
 const filename = join(folder, 'multiprocessing.cjs')
 const require = createRequire(filename)
+const told = process.argv.at(-1)
+
+const NOTED = Symbol.for('node-multiprocessing.noted')
+if (told === 'forkserver') {
+  // Unless it was loaded before whatever else node was told to load; see `forkserver.ts`.
+  require('./fork-guard.cjs')
+  const noted = (globalThis as { [NOTED]?: Noted })[NOTED]
+  if (noted?.esbuild) delete process.env.ESBUILD_WORKER_THREADS
+}
 
 /** Loads the package's one large file as `require` would, but for where its code comes from. */
 const load = (): Script => {
@@ -58,7 +68,6 @@ const script = require.cache[filename] ? undefined : load()
 // Without a cache, or with one that another version of node made, this child makes one.
 const wanted = script !== undefined && script.cachedDataRejected !== false
 const compiledCode = wanted ? () => script.createCachedData() : undefined
-const told = process.argv.at(-1)
 if (told === 'forkserver') {
   const { runForkServer } = require('./forkserver-main.cjs') as typeof ForkServerMain
   void runForkServer(compiledCode)

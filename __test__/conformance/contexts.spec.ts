@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
-import { doNothing, sendStartMethod } from '../fixtures/conformance/start-up.js'
+import { doNothing, sendStartMethod, setWithLock } from '../fixtures/conformance/start-up.js'
 import type { Calls } from '../helpers/calls.js'
 import { type Given, nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
 
@@ -84,4 +84,20 @@ row('TestStartMethod.test_get_all_start_methods', (t) => {
   t.is(methods[0], mp.getStartMethod(), 'the default comes first')
   if (process.platform !== 'linux') t.is(methods[0], 'spawn')
   else if (methods.includes('forkserver')) t.is(methods[0], 'forkserver')
+})
+
+rowInBothForms('TestStartMethod.test_mixed_startmethod', async (t, { calls, context }) => {
+  for (const method of mp.getAllStartMethods()) {
+    const other = mp.getContext(method)
+    const lock = new context.Lock()
+    const event = new context.Event()
+    const p = new other.Process({ target: setWithLock, args: [lock, event] })
+    lock.acquireSync()
+    p.start()
+    t.false(await event.wait(20))
+    lock.release()
+    await calls.join(p)
+    t.is(p.exitcode, 0)
+    t.true(event.isSet())
+  }
 })

@@ -1,12 +1,15 @@
 /** Main modules that something else makes of what is in the file: loaders, compilers, bundlers. */
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs'
 import * as module from 'node:module'
 import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
 import { rolldown } from 'rolldown'
 import {
   commonJsMain,
   isNoForkBomb,
   lay,
   moduleMain,
+  packageJson,
   printing,
   printsSquares,
   rowWhere,
@@ -183,27 +186,93 @@ const parts = {
     if (mp.isMainProcess) setImmediate(main)`,
 }
 
-for (const [format, file] of [
-  ['esm', 'bundle.mjs'],
-  ['cjs', 'bundle.cjs'],
+/** What a bundler makes of a module in these files, and of all it imports: the text of one file. */
+const bundled = async (
+  t: ExecutionContext,
+  files: Readonly<Record<string, string>>,
+  { format, minify }: { readonly format: 'esm' | 'cjs'; readonly minify: boolean },
+): Promise<string> => {
+  const bundle = await rolldown({
+    input: join(lay(t, files), 'main.ts'),
+    external: ['node-multiprocessing'],
+    platform: 'node',
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+  })
+  const { output } = await bundle.generate({ format, minify })
+  await bundle.close()
+  t.is(output.length, 1, 'one file')
+  return output[0].code
+}
+
+/** The program as a package, or a package within it, that the main module is but a way into. */
+const inPackage = (place: string): Record<string, string> => {
+  const { 'main.ts': start, ...others } = parts
+  const files = Object.entries({ ...others, 'start.ts': start })
+  return {
+    'main.ts': `export * from 'squares'`,
+    'node_modules/squares/package.json': packageJson({
+      name: 'squares',
+      type: 'module',
+      exports: place === '' ? './start.ts' : './index.js',
+    }),
+    ...(place !== '' && {
+      'node_modules/squares/index.js': `export * from './${place}start.ts'`,
+      [`node_modules/squares/${place}package.json`]: packageJson({ type: 'module' }),
+    }),
+    ...Object.fromEntries(
+      files.map(([name, text]) => [`node_modules/squares/${place}${name}`, text]),
+    ),
+  }
+}
+
+for (const [format, file, type] of [
+  ['esm', 'bundle.mjs', 'module'],
+  ['cjs', 'bundle.cjs', 'commonjs'],
 ] as const) {
-  for (const minify of [false, true]) {
-    const test = mixin(minify ? 'test_script_compiled' : 'test_zipfile')
-    row(`${test}: a ${minify ? 'minified ' : ''}bundle as ${format}`, async (t, given) => {
-      const source = lay(t, parts)
-      const bundle = await rolldown({
-        input: join(source, 'main.ts'),
-        external: ['node-multiprocessing'],
-        platform: 'node',
-        resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
-      })
-      const { output } = await bundle.generate({ format, minify })
-      await bundle.close()
-      t.is(output.length, 1, 'one file')
-      const folder = lay(t, { [file]: output[0].code })
+  for (const [test, files, minify] of [
+    ['test_zipfile', parts, false],
+    ['test_script_compiled', parts, true],
+    ['test_module_in_package_in_zipfile', inPackage(''), false],
+    ['test_module_in_subpackage_in_zipfile', inPackage('deeper/'), false],
+  ] as const) {
+    row(`${mixin(test)}: a ${minify ? 'minified ' : ''}bundle as ${format}`, async (t, given) => {
+      const folder = lay(t, { [file]: await bundled(t, files, { format, minify }) })
       printsSquares(t, await runNode([file], { args: [given.method], cwd: folder }), given)
     })
   }
+
+  row(`${mixin('test_directory_compiled')}: a minified bundle as ${format}`, async (t, given) => {
+    const folder = lay(t, {
+      'place/index.js': await bundled(t, parts, { format, minify: true }),
+      'place/package.json': packageJson({ type }),
+    })
+    printsSquares(t, await runNode(['place'], { args: [given.method], cwd: folder }), given)
+  })
+
+  row(
+    `${mixin('test_zipfile_compiled')}: minified, named by main, as ${format}`,
+    async (t, given) => {
+      const folder = lay(t, {
+        [`dist/${file}`]: await bundled(t, inPackage('deeper/'), { format, minify: true }),
+        'package.json': packageJson({ main: `./dist/${file}` }),
+      })
+      printsSquares(t, await runNode(['.'], { args: [given.method], cwd: folder }), given)
+    },
+  )
+
+  row(`${mixin('test_package_compiled')}: a command, minified, as ${format}`, async (t, given) => {
+    const text = await bundled(t, parts, { format, minify: true })
+    const folder = lay(t, {
+      'node_modules/squares/cli.js': `#!/usr/bin/env node\n${text}`,
+      'node_modules/squares/package.json': packageJson({ type, name: 'squares', bin: './cli.js' }),
+    })
+    const bin = join(folder, 'node_modules/.bin')
+    mkdirSync(bin)
+    chmodSync(join(folder, 'node_modules/squares/cli.js'), 0o755)
+    symlinkSync('../squares/cli.js', join(bin, 'squares'))
+    const outcome = await runCommand(t, [join(bin, 'squares'), given.method], { cwd: folder })
+    printsSquares(t, outcome, given)
+  })
 }
 
 row('TestNoForkBomb.test_noforkbomb: with --import tsx', async (t, given) => {

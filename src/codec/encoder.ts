@@ -1413,7 +1413,7 @@ const cannotSend = (
   if (found !== null && found.captures.length > 0) {
     const { by } = found.captures[0]!
     const way = found.captures.map(({ path: variable }) => `captures ${variable}`)
-    const advice = reason.includes(';') ? '' : '; pass it as an argument'
+    const advice = reason.includes(';') ? '' : '; pass what it needs as an argument'
     why = `${by} ${way.join(', which ')}: ${reason}${advice}`
   }
   return new PicklingError(

@@ -15,13 +15,17 @@ use napi_derive::napi;
 
 use crate::stack;
 
+const UV_ASYNC: c_int = 1;
 const UV_IDLE: c_int = 6;
 const UV_PREPARE: c_int = 9;
 
 type Callback = unsafe extern "C" fn(handle: *mut c_void);
+type Visitor = unsafe extern "C" fn(handle: *mut c_void, argument: *mut c_void);
 
 unsafe extern "C" {
     fn uv_handle_size(kind: c_int) -> usize;
+    fn uv_handle_get_type(handle: *const c_void) -> c_int;
+    fn uv_walk(event_loop: *mut c_void, visitor: Visitor, argument: *mut c_void);
     fn uv_loop_fork(event_loop: *mut c_void) -> c_int;
     fn uv_loop_alive(event_loop: *const c_void) -> c_int;
     fn uv_prepare_init(event_loop: *mut c_void, handle: *mut c_void) -> c_int;
@@ -153,6 +157,25 @@ pub fn forget_requests(env: Env, kept: u32) -> Result<()> {
         (*done).previous = done;
     }
     Ok(())
+}
+
+/// In a copy of a process: the loop does not wait for what other threads were to tell it. They are not
+/// there, and Node's own handle for its worker threads can be had in no other way.
+#[napi]
+pub fn forget_threads(env: Env) -> Result<()> {
+    let event_loop = env.get_uv_event_loop()?.cast::<c_void>();
+    // SAFETY: the loop of this environment, on its thread; the visitor neither makes nor closes handles.
+    unsafe { uv_walk(event_loop, expect_nothing, ptr::null_mut()) };
+    Ok(())
+}
+
+unsafe extern "C" fn expect_nothing(handle: *mut c_void, _argument: *mut c_void) {
+    // SAFETY: a living handle of the loop that is walked, on its thread.
+    unsafe {
+        if uv_handle_get_type(handle) == UV_ASYNC {
+            uv_unref(handle);
+        }
+    }
 }
 
 /// Whether anything but our own handle keeps the loop alive.
