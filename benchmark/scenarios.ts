@@ -1,7 +1,9 @@
 /** All scenarios, in the order in which they run. @module */
 import { bytesRoundTrip } from './bytes-round-trip/scenario.js'
 import { closureAgain, closureFirst } from './closure/scenario.js'
+import { share1Gib } from './handover/scenario.js'
 import { largeBuffers } from './large-buffers/scenario.js'
+import { lockContended, lockUncontended } from './lock/scenario.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { poolApply, poolMap } from './pool/scenario.js'
@@ -11,6 +13,7 @@ import {
   sharedMemoryLarge,
   sharedMemorySmall,
 } from './shared-memory/scenario.js'
+import { sharedCounter, typedArrayReads } from './shared-values/scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
 import { startMemory } from './start-memory/scenario.js'
 import { startPreload } from './start-preload/scenario.js'
@@ -31,4 +34,9 @@ export const scenarios: readonly Scenario[] = [
   sharedMemorySmall,
   sharedMemoryLarge,
   shareableListItem,
+  lockUncontended,
+  lockContended,
+  sharedCounter,
+  typedArrayReads,
+  share1Gib,
 ]
