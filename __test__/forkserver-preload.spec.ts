@@ -267,3 +267,31 @@ for (const [title, execArgv, files, forked] of [
     t.is(stderr.includes('processes are spawned, not forked'), !forked, stderr)
   })
 }
+
+test('loaders are told to have esbuild do without its thread; the program does not see it', async (t) => {
+  const variable = 'ESBUILD_WORKER_THREADS'
+  const source = `
+export const tell = (writer) => writer.sendSync([globalThis.before, process.env.${variable} ?? null])
+if (mp.isMainProcess) {
+  const [reader, writer] = mp.Pipe(false)
+  const child = new mp.Process({ target: tell, args: [writer] })
+  child.start()
+  console.log(JSON.stringify(await reader.recv()))
+  await child.join()
+}
+`
+  const written = write(t, source, {
+    files: { 'loads.cjs': `globalThis.before = process.env.${variable} ?? null` },
+  })
+  for (const option of ['--require', '--import']) {
+    const execArgv = [option, './loads.cjs']
+    for (const [set, expected] of [
+      [undefined, '["0",null]\n'],
+      ['1', '["1","1"]\n'],
+    ] as const) {
+      const options = { cwd: written.folder, execArgv, env: { [variable]: set } }
+      const { stdout, stderr } = await written.run(options)
+      t.is(stdout, expected, stderr)
+    }
+  }
+})

@@ -189,6 +189,8 @@ export const broken = () => {}`,
   )
   t.is(stdout, '1\n1\n1\n', stderr)
   t.regex(stderr, /Process the-gone:\n.*gone\.mjs/s)
+  // Who asked for it was this package: nothing to read about.
+  t.notRegex(stderr, /UnpicklingError: cannot import [^\n]*gone\.mjs[^\n]*\nRequire stack/)
   t.regex(stderr, /Process the-broken:\n.*on import/s)
   t.regex(stderr, /Process the-renamed:\n.*renamed/s)
 })
@@ -547,7 +549,14 @@ test('every wrong option and state of a Process is refused', async (t) => {
     wrong(TypeError, () => new mp.Process({ kwargs: kwargs as never }))
   for (const daemon of [0, 'yes'])
     wrong(TypeError, () => new mp.Process({ daemon: daemon as never }))
-  const fresh = new mp.Process()
+  // It ends when it is told to, and not before it has been asked all of this.
+  const [told, telling] = mp.Pipe({ duplex: false })
+  const fresh = new mp.Process({
+    target: async (end: mp.Connection) => {
+      await end.recv()
+    },
+    args: [told],
+  })
   await t.throwsAsync(fresh.join(), {
     instanceOf: mp.AssertionError,
     message: 'can only join a started process',
@@ -576,7 +585,10 @@ test('every wrong option and state of a Process is refused', async (t) => {
     await t.throwsAsync(fresh.join({ timeout: timeout as never }), { instanceOf: TypeError })
     wrong(TypeError, () => fresh.joinSync({ timeout: timeout as never }))
   }
+  await telling.send('end')
   await fresh.join()
+  told.close()
+  telling.close()
   for (const timeout of ['5', Number.NaN]) {
     await t.throwsAsync(fresh.join({ timeout: timeout as never }), { instanceOf: TypeError })
   }

@@ -195,7 +195,10 @@ const importInTime = async (url: string): Promise<Record<string, unknown>> => {
 }
 
 const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error)
+  error instanceof Error ? error.message.replace(BY_US, '') : String(error)
+
+/** What `require` adds where it was only this package that asked. */
+const BY_US = /\nRequire stack:\n- [^\n]*\bmultiprocessing\.cjs$/
 
 /**
  * Whether a module can be tried with `require`, which spares the start of the loader of ES modules, some
