@@ -1,7 +1,10 @@
 //! Segments: files in memory with a header, mapped.
+//!
+//! A mapping keeps the description alive that it was made through, and its locks with it, in copies of the
+//! process too. So each is made through one of its own, which never has any.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,7 +40,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Makes a segment with room for so many bytes of blocks, all zero. Returns a descriptor of it, too.
+    /// Makes a segment with room for so many bytes of blocks, all zero. Returns a descriptor of it, too, whose
+    /// description is not the mapping's.
     ///
     /// # Errors
     /// As [`shared_memory::create`].
@@ -46,18 +50,18 @@ impl Segment {
             .checked_add(HEADER)
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let file = shared_memory::create(size as u64)?;
-        let mapping = map(&file, size)?;
         let segment = Self {
-            mapping,
-            identity: identity(&file)?,
+            mapping: SharedMapping::new(file.as_fd(), size)?,
+            identity: shared_memory::identity(file.as_fd())?,
         };
+        let holder = shared_memory::reopen(file.as_fd())?;
         for (offset, number) in [(AT_MAGIC, MAGIC), (AT_SIZE, size as u64)] {
             segment.set(offset, number as u32);
             segment.set(offset + 4, (number >> 32) as u32);
         }
         segment.set(AT_NEXT_MEMBER, 1);
         segment.set(AT_VERSION, VERSION);
-        Ok((segment, file))
+        Ok((segment, holder))
     }
 
     /// Maps what is said to be a segment.
@@ -72,10 +76,12 @@ impl Segment {
         if size < HEADER {
             return Err(malformed("it is too small"));
         }
-        let mapping = SharedMapping::new(file, size).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => malformed("it cannot be written to"),
-            _ => AttachError::System(error),
-        })?;
+        let own = shared_memory::reopen(file)?;
+        let mapping =
+            SharedMapping::new(own.as_fd(), size).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => malformed("it cannot be written to"),
+                _ => AttachError::System(error),
+            })?;
         let identity = shared_memory::identity(file)?;
         let segment = Self { mapping, identity };
         if segment.long(AT_MAGIC) != MAGIC || segment.get(AT_VERSION) != VERSION {
@@ -129,14 +135,4 @@ impl Segment {
     fn set(&self, offset: usize, value: u32) {
         self.header(offset).store(value, Ordering::Relaxed);
     }
-}
-
-fn map(file: &OwnedFd, size: usize) -> io::Result<SharedMapping> {
-    use std::os::fd::AsFd;
-    SharedMapping::new(file.as_fd(), size)
-}
-
-fn identity(file: &OwnedFd) -> io::Result<Identity> {
-    use std::os::fd::AsFd;
-    shared_memory::identity(file.as_fd())
 }
