@@ -12,6 +12,7 @@ mod heap;
 mod identity;
 mod memory_file;
 mod process;
+mod queue;
 mod slab;
 mod source;
 mod stack;

@@ -13,6 +13,7 @@ pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
+pub mod robust_mutex;
 pub mod shared_memory;
 pub mod socket;
 pub mod wake_up;
