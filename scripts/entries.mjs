@@ -10,6 +10,7 @@ export const entries = [
   'index',
   'pool',
   'process',
+  'queues',
   'reduction',
   'spawn-main',
   'spawned',

@@ -24,7 +24,9 @@ export {
   AuthenticationError,
   BrokenBarrierError,
   BufferTooShort,
+  Empty,
   EOFError,
+  Full,
   KeyboardInterrupt,
   MaybeEncodingError,
   MultiprocessingError,
@@ -58,6 +60,13 @@ export {
   type ProcessOptions,
   parentProcess,
 } from './process.js'
+export {
+  type GetManyOptions,
+  type GetManySyncOptions,
+  JoinableQueue,
+  Queue,
+  SimpleQueue,
+} from './queues.js'
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
 export { setExecutable } from './spawn.js'

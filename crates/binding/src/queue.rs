@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +26,6 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 
 use crate::connection::{self, HEADROOM};
-use crate::slab::Slab;
 use crate::waiter::{self, Call};
 use crate::{heap, status};
 
@@ -42,8 +41,12 @@ const ATTENTIVE: Duration = Duration::from_millis(500);
 /// The queues of this process, by the place of their memory.
 static QUEUES: Mutex<Vec<(u32, usize, Weak<Queue>)>> = Mutex::new(Vec::new());
 
+/// The process that they belong to.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
 thread_local! {
-    static ENTRIES: RefCell<Slab<Entry>> = const { RefCell::new(Slab::new()) };
+    /// A number is not used again: whoever still waits with it must not meet another queue.
+    static ENTRIES: RefCell<Vec<Option<Box<Entry>>>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Entry {
@@ -139,6 +142,7 @@ fn enter(block: i64, reader: OwnedFd, writer: OwnedFd) -> io::Result<u32> {
             queue
         }
     };
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
     queue.enter();
     let entry = Entry {
         queue,
@@ -149,13 +153,16 @@ fn enter(block: i64, reader: OwnedFd, writer: OwnedFd) -> io::Result<u32> {
         watching: 0,
         reads: HashMap::new(),
     };
-    Ok(ENTRIES.with_borrow_mut(|entries| entries.insert(entry)))
+    ENTRIES.with_borrow_mut(|entries| {
+        entries.push(Some(Box::new(entry)));
+        u32::try_from(entries.len() - 1).map_err(|_| io::ErrorKind::OutOfMemory.into())
+    })
 }
 
 /// Ends this environment's use of a queue. What it has put in is still brought into the ring.
 #[napi]
 pub fn close_queue(handle: u32) {
-    let entry = ENTRIES.with_borrow_mut(|entries| entries.remove(handle));
+    let entry = ENTRIES.with_borrow_mut(|entries| entries.get_mut(handle as usize)?.take());
     drop(entry);
 }
 
@@ -437,14 +444,18 @@ fn read_one(queue: &Queue, result: &Mutex<Option<Read>>, call: Call) {
 }
 
 /// What a thread has taken: `LARGE` when it is for `queueLarge`, `NOT_YET` when there was nothing any more,
-/// or a status.
+/// `BUSY` when it is still at it, or a status.
 #[napi]
 pub fn queue_take_read(handle: u32, ticket: u32) -> f64 {
     on(handle, |entry| {
-        let read = entry.reads.remove(&ticket);
-        let Some(read) = read.and_then(|place| lock(&place).take()) else {
+        let read = entry.reads.get(&ticket).map(|place| lock(place).take());
+        let Some(read) = read else {
             return status::NOT_YET;
         };
+        let Some(read) = read else {
+            return status::BUSY;
+        };
+        entry.reads.remove(&ticket);
         entry.descriptors.extend(read.descriptors);
         match read.had {
             Ok(Some(mapping)) => {
@@ -538,6 +549,27 @@ pub fn queue_flush(handle: u32, timeout: f64) -> f64 {
     }
 }
 
+/// Says whether the process may end before all messages of this process are in the ring.
+#[napi]
+pub fn queue_abandon(handle: u32, may: bool) {
+    on(handle, |entry| {
+        entry.queue.abandon(may);
+        status::DONE
+    });
+}
+
+/// Waits until all messages of this process are in their rings, but for those of queues that were abandoned.
+#[napi]
+pub fn flush_queues() {
+    let queues: Vec<_> = lock(&QUEUES)
+        .iter()
+        .filter_map(|(.., queue)| queue.upgrade())
+        .collect();
+    for queue in queues {
+        while !queue.is_abandoned() && !queue.flush(Some(SHORT_SLEEP)) {}
+    }
+}
+
 /// Counts a message as done with: whether there was one.
 #[napi]
 pub fn queue_task_done(handle: u32) -> bool {
@@ -562,13 +594,17 @@ pub fn queue_done_word() -> u32 {
 /// In a copy of the process: what is on its way is the original's, and so is what is being read.
 #[napi]
 pub fn renew_queues() {
+    // Called in processes that were started afresh, too.
+    if PROCESS.swap(std::process::id(), Ordering::Relaxed) == std::process::id() {
+        return;
+    }
     for (.., queue) in lock(&QUEUES).iter() {
         if let Some(queue) = queue.upgrade() {
             queue.become_copy();
         }
     }
     ENTRIES.with_borrow_mut(|entries| {
-        for entry in entries.iter_mut() {
+        for entry in entries.iter_mut().flatten() {
             entry.taker.reading = None;
             entry.watching = 0;
             entry.reads.clear();
@@ -678,13 +714,17 @@ impl Sleeper {
 
 fn queue_of(handle: u32) -> std::result::Result<Arc<Queue>, f64> {
     ENTRIES.with_borrow_mut(|entries| {
-        let entry = entries.get_mut(handle).ok_or(status::NO_HANDLE)?;
+        let entry = entry_of(entries, handle).ok_or(status::NO_HANDLE)?;
         Ok(Arc::clone(&entry.queue))
     })
 }
 
 fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
-    ENTRIES.with_borrow_mut(|entries| entries.get_mut(handle).map_or(status::NO_HANDLE, action))
+    ENTRIES.with_borrow_mut(|entries| entry_of(entries, handle).map_or(status::NO_HANDLE, action))
+}
+
+fn entry_of(entries: &mut [Option<Box<Entry>>], handle: u32) -> Option<&mut Entry> {
+    entries.get_mut(handle as usize)?.as_deref_mut()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -37,11 +37,6 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// All that is there.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.places.iter_mut().flatten()
-    }
-
     /// Takes out everything.
     pub fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free.clear();

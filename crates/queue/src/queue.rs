@@ -32,6 +32,8 @@ pub struct Queue {
     /// Changes when nothing is pending any more.
     drained: AtomicU32,
     pub(crate) feeder: AtomicU32,
+    /// Whether the process may end before everything is in the ring.
+    abandoned: AtomicU32,
     /// How many use the queue in this process, the feeder not counted.
     users: AtomicU32,
 }
@@ -101,6 +103,7 @@ impl Queue {
             news: AtomicU32::new(0),
             drained: AtomicU32::new(0),
             feeder: AtomicU32::new(NONE),
+            abandoned: AtomicU32::new(0),
             users: AtomicU32::new(0),
         }
     }
@@ -448,6 +451,16 @@ impl Queue {
             }
             let _ = futex::wait(&self.drained, drained, left);
         }
+    }
+
+    /// Says whether the process may end before everything is in the ring.
+    pub fn abandon(&self, may: bool) {
+        self.abandoned.store(may.into(), SeqCst);
+    }
+
+    /// Whether it may.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(SeqCst) != 0
     }
 
     /// In a copy of the process: what is on its way is the original's.
