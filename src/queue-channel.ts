@@ -3,12 +3,13 @@
  * @module
  */
 import { type Encoded, encode } from './codec/index.js'
+import { KeyboardInterrupt } from './errors.js'
 import { Finalize } from './finalize.js'
 import { allocate, type Block } from './heap.js'
 import { isInterruptible } from './interruptible.js'
-import type { FrameParts } from './large-message.js'
+import { type Fill, type FrameParts, LargeMessage } from './large-message.js'
 import { native } from './native.js'
-import { BUSY, checked, DONE, errorOf, LARGE, NOT_HELD, NOT_YET } from './native-status.js'
+import { checked, DONE, END, errorOf, LARGE, NOT_HELD, NOT_YET } from './native-status.js'
 import {
   closeOwned,
   isPlain,
@@ -21,7 +22,7 @@ import {
 import { PutLine } from './put-line.js'
 import { TakeLine } from './take-line.js'
 import { whenCopied } from './waiter.js'
-import { atOnce, type Clock, clock } from './waiting.js'
+import { atOnce, type Clock, clock, ENDLESS } from './waiting.js'
 
 /** How many bytes a queue's memory has. */
 export const QUEUE_SIZE: number = native.queueSize()
@@ -38,6 +39,8 @@ export class QueueChannel implements MessageParts {
   readonly direct: boolean
   /** The longest message that goes in whole. */
   readonly #longest: number
+  /** A large message that was taken, or begun. */
+  #large: LargeMessage | undefined
 
   /** The queue of a block, with the descriptors that came with it; or a new one. */
   constructor(maxsize: number, direct: boolean, came?: { block: Block; sockets: [number, number] }) {
@@ -65,8 +68,9 @@ export class QueueChannel implements MessageParts {
 
   /** @internal The parts of the large message that was taken last. */
   readonly frame = (): FrameParts => {
-    const [graph, descriptors, ...buffers] = native.queueLarge(this.handle)
-    return { graph: new Uint8Array(graph), buffers, descriptors }
+    const large = this.#large!
+    this.#large = undefined
+    return large.toFrame()
   }
 
   /** @internal */
@@ -155,15 +159,46 @@ export class QueueChannel implements MessageParts {
     const interruptible = isInterruptible()
     for (;;) {
       const status = native.queueTake(this.handle, piece(), interruptible)
-      if (status >= 0 || status === LARGE) return status
-      if (status === NOT_YET && left() === 0) return NOT_YET
-      if (status !== NOT_YET && status !== BUSY) throw errorOf(status, 'get')
+      if (status >= 0) return status
+      if (status === LARGE) {
+        if (this.#fill()) return LARGE
+      } else if (status !== NOT_YET) {
+        throw errorOf(status, 'get')
+      } else if (left() === 0) {
+        return NOT_YET
+      }
     }
   }
 
   /** Takes out a message if there is one: as {@link QueueChannel.takeSync}, or `BUSY` for one in pieces. */
   tryTake(): number {
-    return native.queueTryTake(this.handle)
+    for (;;) {
+      const status = native.queueTryTake(this.handle)
+      if (status !== LARGE || this.#fill()) return status
+    }
+  }
+
+  /** Takes all of the large message that was begun; false when there is no message any more. */
+  #fill(): boolean {
+    try {
+      this.#large ??= new LargeMessage(native.queueAnnounced(this.handle), true)
+      const piece = atOnce(ENDLESS)
+      for (;;) {
+        const status = this.#large.fill(this.handle, piece, isInterruptible() ? attentively : fill)
+        if (status === 0) return true
+        if (status === END) break
+        if (status !== NOT_YET) throw errorOf(status, 'get')
+      }
+    } catch (error) {
+      // A wait that was interrupted goes on with the next call.
+      if (!(error instanceof KeyboardInterrupt)) {
+        this.#large = undefined
+        native.queueForget(this.handle)
+      }
+      throw error
+    }
+    this.#large = undefined
+    return false
   }
 
   /** The object of a message that was taken just now. */
@@ -186,6 +221,9 @@ export class QueueChannel implements MessageParts {
     return this.#longest
   }
 }
+
+const fill: Fill = (...from) => native.queueFill(...from, false)
+const attentively: Fill = (...from) => native.queueFill(...from, true)
 
 /** The first byte of a message that is a graph and nothing else. */
 const PLAIN = 1

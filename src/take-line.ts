@@ -177,8 +177,10 @@ export class TakeLine {
     this.#reading = undefined
     forgetWait(ticket)
     if (status === LARGE) {
-      const descriptors = this.#channel.takeDescriptors()
-      this.#kept.push({ parts: this.#channel.frame(), descriptors })
+      const taken = this.#channel.takeDescriptors()
+      const [graph, descriptors, ...buffers] = native.queueLarge(handle)
+      const parts = { graph: new Uint8Array(graph), buffers, descriptors }
+      this.#kept.push({ parts, descriptors: taken })
     } else if (status !== NOT_YET) {
       this.#line.shift()?.fail(errorOf(status, 'get'))
     }

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use mp_os::futex::{self, Woken};
 use mp_os::mapping::Mapping;
 use mp_os::process::{attention::Attention, threads};
-use mp_os::{descriptor, socket};
-use mp_queue::blocking::{self, Had, Slept, Taker};
+use mp_os::{descriptor, fresh_memory, socket};
+use mp_queue::blocking::{self, Filled, Had, Slept, Taker};
 use mp_queue::layout::{Header, RING};
-use mp_queue::{Interest, Lent, Put, Queue, Ring, SHORT_SLEEP, Sleep, Taken};
+use mp_queue::{Interest, Lent, Memory, Put, Queue, Ring, SHORT_SLEEP, Sleep, Taken};
 use mp_shm::Word;
 use mp_wire::frame;
 use napi::bindgen_prelude::{Array, Uint8Array};
@@ -34,6 +34,8 @@ const CAPACITY: usize = 2 << 20;
 
 /// How long a sender waits for the next piece of its message to be put in before it is copied.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// The same when somebody is taking it.
+const MORE_PATIENCE: Duration = Duration::from_millis(30);
 
 /// Where the program listens for SIGINT, nobody sleeps longer: it may come just before.
 const ATTENTIVE: Duration = Duration::from_millis(500);
@@ -233,7 +235,8 @@ pub fn queue_put_parts(
         }
         while !lent.is_finished() {
             let before = lent.progress();
-            lent.wait(PATIENCE);
+            let is_taken = before > queue.ring().capacity();
+            lent.wait(if is_taken { MORE_PATIENCE } else { PATIENCE });
             if lent.progress() != before || lent.is_finished() {
                 continue;
             }
@@ -311,8 +314,7 @@ pub fn queue_room_later(handle: u32, bytes: f64, place: bool, at_most: f64) -> f
 }
 
 /// Takes a message, blocking at most so many milliseconds, less than zero for ever: its length, when it is
-/// in the receive scratch; `LARGE` when it is for `queueLarge`; `BUSY` when the time is over within a
-/// message, which is to be gone on with; or a status.
+/// in the receive scratch; `LARGE` when it is for `queueFill`; or a status.
 #[napi]
 pub fn queue_take(handle: u32, timeout: f64, interruptible: bool) -> f64 {
     // SAFETY: the facade holds the registered array, and this borrow ends with the call.
@@ -324,18 +326,13 @@ pub fn queue_take(handle: u32, timeout: f64, interruptible: bool) -> f64 {
             queue,
             taker,
             descriptors,
-            large,
             ..
         } = entry;
         let had = taker.take(queue, scratch, descriptors, end, |sleep| sleeper.sleep(sleep));
         match had {
             Ok(Had::Small(length)) => length as f64,
-            Ok(Had::Large(mapping)) => {
-                *large = Some(mapping);
-                status::LARGE
-            }
+            Ok(Had::Begun(_)) => status::LARGE,
             Ok(Had::TimedOut) => status::NOT_YET,
-            Ok(Had::Midway) => status::BUSY,
             Ok(Had::Interrupted) => status::INTERRUPTED,
             Err(error) => failure(&error),
         }
@@ -349,20 +346,92 @@ pub fn queue_try_take(handle: u32) -> f64 {
     // SAFETY: as in `queue_take`.
     let scratch = unsafe { connection::receive_scratch().bytes() };
     on(handle, |entry| {
-        match entry
-            .queue
-            .take(scratch, &mut entry.descriptors, false)
-        {
+        if entry.taker.reading.is_some() {
+            return status::NOT_YET;
+        }
+        match entry.queue.take(scratch, &mut entry.descriptors, false) {
             Ok(Taken::Small(length)) => length as f64,
-            Ok(Taken::Whole(mapping)) => {
-                entry.large = Some(mapping);
+            Ok(Taken::Begun(reading)) => {
+                entry.taker.reading = Some(reading);
                 status::LARGE
             }
-            Ok(Taken::Large | Taken::Begun(_)) => status::BUSY,
+            Ok(Taken::Large) => status::BUSY,
             Ok(Taken::Nothing) => status::NOT_YET,
             Err(error) => failure(&error),
         }
     })
+}
+
+/// How many bytes the large message has that was begun.
+#[napi]
+pub fn queue_announced(handle: u32) -> f64 {
+    on(handle, |entry| match &entry.taker.reading {
+        Some(reading) => reading.len() as f64,
+        None => status::END,
+    })
+}
+
+/// Leaves the large message that was begun to whoever takes it out of the way: it is lost.
+#[napi]
+pub fn queue_forget(handle: u32) {
+    on(handle, |entry| {
+        if entry.taker.reading.take().is_some() {
+            entry.queue.ring().header().read_lock.unlock();
+        }
+        status::DONE
+    });
+}
+
+/// Takes the next bytes of the large message that was begun into an array, from `filled` on, until it is
+/// full or the time is over: how much of it is filled then; `END` when there is no message any more; or a
+/// status. `fresh` says that nobody has touched the array's memory yet.
+#[napi]
+pub fn queue_fill(
+    handle: u32,
+    mut target: Uint8Array,
+    filled: f64,
+    fresh: bool,
+    timeout: f64,
+    interruptible: bool,
+) -> f64 {
+    // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
+    let target = unsafe { target.as_mut() };
+    let mut sleeper = Sleeper::new(interruptible);
+    let end = end(timeout);
+    on(handle, |entry| {
+        fill(entry, target, filled as usize, fresh, end, &mut sleeper)
+    })
+}
+
+fn fill(
+    entry: &mut Entry,
+    target: &mut [u8],
+    mut filled: usize,
+    fresh: bool,
+    end: Option<Instant>,
+    sleeper: &mut Sleeper,
+) -> f64 {
+    while filled < target.len() {
+        let mut until = target.len();
+        if fresh {
+            until = fresh_memory::chunk_end(target, filled);
+            if filled == 0 || until - filled == fresh_memory::CHUNK {
+                fresh_memory::touch(&mut target[filled..until]);
+            }
+        }
+        let chunk = &mut target[..until];
+        let got = (entry.taker).fill(&entry.queue, chunk, filled, end, |sleep| sleeper.sleep(sleep));
+        match got {
+            Ok(Filled::Bytes(now)) => filled = now,
+            Ok(Filled::Gone) => return status::END,
+            Ok(Filled::Interrupted) => return status::INTERRUPTED,
+            Err(error) => return failure(&error),
+        }
+        if filled < until {
+            break;
+        }
+    }
+    filled as f64
 }
 
 /// Waits for messages without blocking, at most so many milliseconds: a number to wait under, which goes
@@ -427,20 +496,30 @@ pub fn queue_read_later(handle: u32) -> f64 {
 }
 
 fn read_one(queue: &Queue, result: &Mutex<Option<Read>>, call: Call) {
-    let mut sleeper = Sleeper::new(false);
     let mut descriptors = Vec::new();
-    let now = Some(Instant::now());
-    let mut taker = Taker::default();
-    let had = loop {
-        match taker.take(queue, &mut [], &mut descriptors, now, |sleep| sleeper.sleep(sleep)) {
-            Ok(Had::Large(mapping)) => break Ok(Some(mapping)),
-            Ok(Had::Midway) => {}
-            Ok(_) => break Ok(None),
-            Err(error) => break Err(error),
-        }
-    };
+    let had = read_message(queue, &mut descriptors);
     *lock(result) = Some(Read { had, descriptors });
     call.call();
+}
+
+fn read_message(queue: &Queue, descriptors: &mut Vec<OwnedFd>) -> io::Result<Option<Mapping>> {
+    let mut sleeper = Sleeper::new(false);
+    let mut taker = Taker::default();
+    let now = Some(Instant::now());
+    let Had::Begun(length) = taker.take(queue, &mut [], descriptors, now, |sleep| sleeper.sleep(sleep))?
+    else {
+        return Ok(None);
+    };
+    let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut memory = Memory::new(length)?;
+    for start in (0..length).step_by(fresh_memory::CHUNK) {
+        let chunk = memory.next(fresh_memory::CHUNK.min(length - start));
+        let filled = taker.fill(queue, chunk, 0, None, |sleep| sleeper.sleep(sleep))?;
+        if filled != Filled::Bytes(chunk.len()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(memory.into_mapping()))
 }
 
 /// What a thread has taken: `LARGE` when it is for `queueLarge`, `NOT_YET` when there was nothing any more,

@@ -5,8 +5,6 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mp_os::mapping::Mapping;
-
 use crate::large::{Reading, Step};
 use crate::queue::{Queue, Taken};
 use crate::ring::{SHORT_SLEEP, Sleep};
@@ -16,10 +14,10 @@ use crate::spin::Spin;
 pub const LONGEST_NAP: Duration = Duration::from_secs(4);
 
 /// One who takes, and waits for it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Taker {
     spin: Spin,
-    /// A message in pieces that this thread has begun.
+    /// A message that this thread has begun to take.
     pub reading: Option<Reading>,
 }
 
@@ -34,16 +32,26 @@ pub enum Slept {
     Interrupted,
 }
 
-/// What became of the wait.
+/// What became of a wait for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Had {
     /// A message is in the scratch: its length.
     Small(usize),
-    /// A message in memory of its own.
-    Large(Mapping),
+    /// A message is to be filled in: its length.
+    Begun(u64),
     /// The time is over.
     TimedOut,
-    /// The time is over, within a message in pieces: it is to be gone on with.
-    Midway,
+    /// The user wants the program's attention.
+    Interrupted,
+}
+
+/// What became of a wait for the next bytes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// So many bytes of the target are there. With its last byte the message is complete.
+    Bytes(usize),
+    /// There is no message any more.
+    Gone,
     /// The user wants the program's attention.
     Interrupted,
 }
@@ -64,10 +72,14 @@ impl Taker {
         let mut nap = SHORT_SLEEP;
         let mut began: Option<Instant> = None;
         loop {
-            if self.reading.is_some() {
-                match self.read_on(queue, end, &mut sleep)? {
-                    Some(had) => return Ok(had),
-                    None => continue,
+            if let Some(reading) = &self.reading {
+                if !reading.is_empty() {
+                    return Ok(Had::Begun(reading.len()));
+                }
+                match self.fill(queue, &mut [], 0, end, &mut sleep)? {
+                    Filled::Gone => continue,
+                    Filled::Bytes(_) => return Ok(Had::TimedOut),
+                    Filled::Interrupted => return Ok(Had::Interrupted),
                 }
             }
             match queue.take(scratch, descriptors, true)? {
@@ -77,7 +89,6 @@ impl Taker {
                     }
                     return Ok(Had::Small(length));
                 }
-                Taken::Whole(mapping) => return Ok(Had::Large(mapping)),
                 Taken::Begun(reading) => {
                     self.reading = Some(reading);
                     continue;
@@ -117,45 +128,56 @@ impl Taker {
         }
     }
 
-    /// Goes on with a message in pieces; nothing when it turns out to be none.
-    fn read_on(
+    /// Takes the next bytes of the message that was begun, until the target is full, or `end`; `filled` of
+    /// it are there already.
+    ///
+    /// # Errors
+    /// As [`Queue::take`].
+    pub fn fill(
         &mut self,
         queue: &Queue,
+        target: &mut [u8],
+        mut filled: usize,
         end: Option<Instant>,
-        sleep: &mut impl FnMut(&Sleep<'_>) -> Slept,
-    ) -> io::Result<Option<Had>> {
+        mut sleep: impl FnMut(&Sleep<'_>) -> Slept,
+    ) -> io::Result<Filled> {
         let ring = queue.ring();
         loop {
             let Some(reading) = &mut self.reading else {
-                return Ok(None);
+                return Ok(Filled::Gone);
             };
-            match ring.read_on(reading)? {
+            match ring.read_on(reading, target, &mut filled)? {
+                Step::Filled => return Ok(Filled::Bytes(filled)),
                 Step::Complete => {
-                    let memory = self.reading.take().and_then(|reading| reading.memory);
-                    return Ok(memory.map(|memory| Had::Large(memory.into_mapping())));
+                    self.reading = None;
+                    return Ok(Filled::Bytes(filled));
                 }
                 Step::None => {
                     self.reading = None;
-                    return Ok(None);
+                    // Nobody will say that it is done with.
+                    ring.task_done();
+                    return Ok(Filled::Gone);
                 }
-                Step::Sleep(watched) => {
+                Step::Sleep(mut watched) => {
                     let began = Instant::now();
-                    if !self
-                        .spin
-                        .look(|| watched.word.load(SeqCst) != watched.expected)
-                    {
+                    let changed = || watched.word.load(SeqCst) != watched.expected;
+                    if !self.spin.look(changed) {
+                        let left = left(end);
+                        if left.is_some_and(|left| left.is_zero()) {
+                            // It may have ended all the same.
+                            ring.mourn()?;
+                            return Ok(Filled::Bytes(filled));
+                        }
+                        watched.at_most = shorter(watched.at_most, left);
                         match sleep(&watched) {
                             Slept::Woken => {}
                             Slept::TimedOut => {
                                 ring.mourn()?;
                             }
-                            Slept::Interrupted => return Ok(Some(Had::Interrupted)),
+                            Slept::Interrupted => return Ok(Filled::Interrupted),
                         }
                     }
                     self.spin.learn(began.elapsed());
-                    if left(end).is_some_and(|left| left.is_zero()) {
-                        return Ok(Some(Had::Midway));
-                    }
                 }
             }
         }

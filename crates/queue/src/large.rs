@@ -1,7 +1,6 @@
 //! Messages that come in pieces: where they come from, and where they go.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::slice;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -11,7 +10,8 @@ use std::time::Duration;
 use mp_os::mapping::Mapping;
 use mp_os::{fresh_memory, futex};
 
-use crate::ring::Ring;
+use crate::layout;
+use crate::ring::{PutGuard, Ring, SHORT_SLEEP, Sleep};
 
 /// Bytes of one's own, as many as a message has.
 pub struct Memory {
@@ -218,46 +218,104 @@ fn pieces(
     })
 }
 
-/// A message in pieces that this thread takes, and holds the lock for.
+/// A message that this thread takes bit by bit, and holds the lock for.
+#[derive(Debug)]
 pub struct Reading {
-    /// Nothing when it is only taken out of the way.
-    pub memory: Option<Memory>,
-    /// What came with it.
-    pub descriptors: Vec<OwnedFd>,
+    /// How many bytes it has.
+    length: u64,
+    /// How many of them were given out.
+    given: u64,
+    /// How many of those are of the piece that is next.
+    of_piece: u64,
+    /// Whether it is only taken out of the way.
+    dropped: bool,
 }
 
 /// How far the taking is.
 #[derive(Debug)]
 pub enum Step<'a> {
-    /// The message is complete.
+    /// The target is full, and so is the message: it is this thread's no more.
     Complete,
-    /// There is none: it was only in the way, or its sender has ended.
+    /// The target is full.
+    Filled,
+    /// There is no message any more: it was only in the way, or its sender has ended.
     None,
     /// There is more to come.
-    Sleep(crate::ring::Sleep<'a>),
+    Sleep(Sleep<'a>),
+}
+
+impl Reading {
+    /// Begins to take a message of so many bytes.
+    pub(crate) fn new(length: u64) -> Self {
+        Self {
+            length,
+            given: 0,
+            of_piece: 0,
+            dropped: false,
+        }
+    }
+
+    /// Begins to take out of the way what somebody else has begun to take, of which so much is left.
+    pub(crate) fn dropping(rest: u64) -> Self {
+        Self {
+            dropped: true,
+            ..Self::new(rest)
+        }
+    }
+
+    /// How many bytes the message has.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether it is only taken out of the way: there are no bytes of it to be had.
+    pub fn is_empty(&self) -> bool {
+        self.dropped
+    }
 }
 
 impl Ring {
-    /// Takes what has come of a message in pieces. The thread holds the lock of those who read until there
-    /// is no more to come.
+    /// Takes the next bytes of a message, `filled` of the target being there already. The thread holds the
+    /// lock of those who read until there is no more to come.
     ///
     /// # Errors
     /// `InvalidData` when the queue is damaged.
-    pub fn read_on(&self, reading: &mut Reading) -> io::Result<Step<'_>> {
+    pub fn read_on(
+        &self,
+        reading: &mut Reading,
+        target: &mut [u8],
+        filled: &mut usize,
+    ) -> io::Result<Step<'_>> {
         let header = self.header();
         loop {
+            if !reading.dropped && *filled == target.len() {
+                return Ok(Step::Filled);
+            }
             let taken = header.taken.seen();
             let end = header.put.seen().position;
             let Some(next) = self.record(taken.position, end)? else {
                 return self.watch_pieces(end);
             };
-            let cut = next.kind == crate::layout::CUT;
-            if !cut && (next.kind != crate::layout::PIECE || next.length > taken.rest) {
+            let cut = next.kind == layout::CUT;
+            let is_piece = matches!(
+                next.kind,
+                layout::PIECE | layout::SMALL | layout::WITH_DESCRIPTORS
+            );
+            if !cut && (!is_piece || next.length > taken.rest) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if let Some(memory) = &mut reading.memory {
-                let bytes = memory.next(next.length as usize);
-                self.read(next.start, bytes);
+            if !cut && !reading.dropped {
+                let rest = &mut target[*filled..];
+                let left = usize::try_from(next.length - reading.of_piece).unwrap_or(usize::MAX);
+                let length = rest.len().min(left);
+                self.read(next.start + reading.of_piece, &mut rest[..length]);
+                *filled += length;
+                reading.given += length as u64;
+                reading.of_piece += length as u64;
+                if reading.of_piece < next.length {
+                    return Ok(Step::Filled);
+                }
+                reading.of_piece = 0;
             }
             let mut guard = self.lock_take()?;
             guard.state.position = next.end;
@@ -270,9 +328,7 @@ impl Ring {
             }
             header.read_lock.unlock();
             self.remind_takers()?;
-            if cut || reading.memory.is_none() {
-                // Nobody else will say that it is done with.
-                self.task_done();
+            if cut || reading.dropped {
                 return Ok(Step::None);
             }
             return Ok(Step::Complete);
@@ -286,14 +342,14 @@ impl Ring {
         header.pieces_watched.store(1, SeqCst);
         let expected = header.pieces.load(SeqCst);
         let changed = guard.state.position != end;
-        Ok(Step::Sleep(crate::ring::Sleep {
+        Ok(Step::Sleep(Sleep {
             word: &header.pieces,
             expected: if changed {
                 expected.wrapping_sub(1)
             } else {
                 expected
             },
-            at_most: Some(crate::ring::SHORT_SLEEP),
+            at_most: Some(SHORT_SLEEP),
         }))
     }
 
@@ -310,7 +366,7 @@ impl Ring {
     ///
     /// # Errors
     /// As [`Ring::mourn`].
-    pub fn mourn_with(&self, guard: &mut crate::ring::PutGuard<'_>) -> io::Result<bool> {
+    pub fn mourn_with(&self, guard: &mut PutGuard<'_>) -> io::Result<bool> {
         let header = self.header();
         if guard.state.rest == 0 || header.stream_lock.try_lock()?.is_none() {
             return Ok(false);

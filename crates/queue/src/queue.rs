@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mp_os::mapping::Mapping;
 use mp_os::{futex, socket};
 
-use crate::large::{Lent, Memory, Reading};
+use crate::large::{Lent, Reading};
 use crate::layout::{self, STORES, WORD, padded};
 use crate::ring::{PutGuard, Ring, descriptor_word, next_number};
 
@@ -77,12 +76,11 @@ pub enum Put {
 }
 
 /// What was taken out.
+#[derive(Debug)]
 pub enum Taken {
     /// A message, which is in the scratch: its length.
     Small(usize),
-    /// A message that did not fit there.
-    Whole(Mapping),
-    /// The beginning of a message in pieces, which is this thread's to read on.
+    /// The beginning of a message that does not fit there, which is this thread's to read on.
     Begun(Reading),
     /// A message in pieces is next, which was not to be begun.
     Large,
@@ -336,7 +334,7 @@ impl Queue {
     /// comes in pieces may be begun, which [`Ring::read_on`] goes on with.
     ///
     /// # Errors
-    /// `ENOMEM` for a large message, which stays where it is; `InvalidData` when the queue is damaged.
+    /// `InvalidData` when the queue is damaged.
     pub fn take(
         &self,
         scratch: &mut [u8],
@@ -357,48 +355,36 @@ impl Queue {
                 header.read_lock.unlock();
                 return Ok(Taken::Large);
             }
-            return Ok(Taken::Begun(Reading {
-                memory: None,
-                descriptors: Vec::new(),
-            }));
+            return Ok(Taken::Begun(Reading::dropping(guard.state.rest)));
         }
         let end = header.put.seen().position;
         let Some(next) = self.ring.record(guard.state.position, end)? else {
             return Ok(Taken::Nothing);
         };
-        let length = usize::try_from(next.length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let taken = match next.kind {
-            layout::SMALL | layout::WITH_DESCRIPTORS => {
-                let taken = if length <= scratch.len() {
-                    self.ring.read(next.start, &mut scratch[..length]);
-                    Taken::Small(length)
-                } else {
-                    let mut memory = Memory::new(length)?;
-                    self.ring.read(next.start, memory.next(length));
-                    Taken::Whole(memory.into_mapping())
-                };
-                guard.state.position = next.end;
-                guard.state.count += 1;
-                guard.publish();
-                taken
+        let whole = matches!(next.kind, layout::SMALL | layout::WITH_DESCRIPTORS);
+        let fits = usize::try_from(next.length).is_ok_and(|length| length <= scratch.len());
+        let taken = if whole && fits {
+            let length = next.length as usize;
+            self.ring.read(next.start, &mut scratch[..length]);
+            guard.state.position = next.end;
+            Taken::Small(length)
+        } else {
+            if !whole && !matches!(next.kind, layout::LARGE | layout::LARGE_WITH_DESCRIPTORS) {
+                return Err(io::ErrorKind::InvalidData.into());
             }
-            layout::LARGE | layout::LARGE_WITH_DESCRIPTORS => {
-                if !begin {
-                    return Ok(Taken::Large);
-                }
-                let memory = Memory::new(length)?;
-                header.read_lock.lock()?;
-                guard.state.position = next.end;
-                guard.state.count += 1;
-                guard.state.rest = next.length;
-                guard.publish();
-                Taken::Begun(Reading {
-                    memory: Some(memory),
-                    descriptors: Vec::new(),
-                })
+            if !whole && !begin {
+                return Ok(Taken::Large);
             }
-            _ => return Err(io::ErrorKind::InvalidData.into()),
+            header.read_lock.lock()?;
+            // A message that is all there is read like a piece.
+            if !whole {
+                guard.state.position = next.end;
+            }
+            guard.state.rest = next.length;
+            Taken::Begun(Reading::new(next.length))
         };
+        guard.state.count += 1;
+        guard.publish();
         if let Some((number, count)) = next.descriptors {
             self.receive_descriptors(number, count, descriptors);
         }
