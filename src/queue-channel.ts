@@ -57,7 +57,6 @@ export class QueueChannel implements MessageParts {
     this.takers = new TakeLine(this)
     this.putters = new PutLine(this)
     collected.register(this, this.handle, this)
-    flushAtExit()
   }
 
   /** This thread does not use it any more. */
@@ -120,13 +119,16 @@ export class QueueChannel implements MessageParts {
     while (status !== DONE) {
       if (status !== NOT_HELD && status !== NOT_YET) throw errorOf(status, 'put')
       if (left() === 0) return NOT_HELD
-      const woken = native.queueRoom(
-        this.handle,
-        Math.min(room, this.#longest),
-        this.maxsize > 0,
-        piece(),
-        interruptible,
-      )
+      const woken =
+        status === NOT_YET && native.queuePending(this.handle) > 0
+          ? native.queueFlush(this.handle, Math.min(GLANCE, piece() >>> 0))
+          : native.queueRoom(
+              this.handle,
+              Math.min(room, this.#longest),
+              this.maxsize > 0,
+              piece(),
+              interruptible,
+            )
       if (woken !== DONE && woken !== NOT_YET) throw errorOf(woken, 'futex')
       status = native.queuePutParts(this.handle, parts, descriptors, this.direct, true)
     }
@@ -235,22 +237,25 @@ export const lengthOf = (parts: readonly Uint8Array[]): number => {
   return length
 }
 
-const collected = new FinalizationRegistry((handle: number) => native.closeQueue(handle))
+/** How often one looks, in milliseconds, who blocks until others' items have gone before. */
+const GLANCE = 20
 
-let flushes = false
+const collected = new FinalizationRegistry((handle: number) => native.closeQueue(handle))
 
 /** As the reference has it, after children have ended that are no daemons. */
 const FLUSH_PRIORITY = -5
 
-/** The process does not end before what was put in is where others can take it. */
+/** The process does not end before what was put in, by any of its threads, is where others can take it. */
 const flushAtExit = (): void => {
-  if (flushes || !native.isMainThread()) return
-  flushes = true
+  if (!native.isMainThread()) return
   new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
 }
 
+flushAtExit()
+let ownProcess = process.pid
 whenCopied(() => {
   native.renewQueues()
-  flushes = false
+  if (process.pid === ownProcess) return
+  ownProcess = process.pid
   flushAtExit()
 })

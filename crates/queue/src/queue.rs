@@ -453,10 +453,7 @@ impl Queue {
     pub fn become_copy(&self) {
         // All other threads slept when the copy was made, none of them with this lock.
         if let Ok(mut backlog) = self.backlog.try_lock() {
-            for item in backlog.drain(..) {
-                // Its memory may be somebody's who is not here.
-                std::mem::forget(item.body);
-            }
+            backlog.clear();
         }
         self.pending.store(0, SeqCst);
         self.stored.store(0, SeqCst);
