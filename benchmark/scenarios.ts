@@ -5,6 +5,7 @@ import { largeBuffers } from './large-buffers/scenario.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { poolApply, poolMap } from './pool/scenario.js'
+import { queueScenarios } from './queue/scenarios.js'
 import type { Scenario } from './scenario.js'
 import {
   shareableListItem,
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   bytesRoundTrip,
   oneWayObjects,
   largeBuffers,
+  ...queueScenarios,
   poolApply,
   poolMap,
   sharedMemorySmall,
