@@ -142,7 +142,7 @@ export const queueRoundTrip: Scenario = {
     ...pythonPeers('round-trip'),
   ],
   floors: [
-    { ours: 'ours-sync', against: ['python-Queue'], factor: 1 / 3 },
+    { ours: 'ours-sync', against: ['python-Queue'], factor: 0.333 },
     { ours: 'ours-simple', against: ['python-SimpleQueue'], factor: 1 },
   ],
 }
