@@ -27,9 +27,7 @@ impl Queue {
         loop {
             match self.feeder.load(SeqCst) {
                 NONE => {
-                    let started =
-                        self.feeder
-                            .compare_exchange(NONE, STARTING, SeqCst, SeqCst);
+                    let started = self.feeder.compare_exchange(NONE, STARTING, SeqCst, SeqCst);
                     if started.is_err() {
                         continue;
                     }
@@ -189,7 +187,7 @@ impl Queue {
             if state.rest == 0 {
                 return Ok(());
             }
-            let least = state.rest.min(SMALLEST_PIECE);
+            let least = state.rest.min(SMALLEST_PIECE).min(ring.capacity() / 4);
             let room = ring.room(state).saturating_sub(WORD) & !(WORD - 1);
             let length = room.min(state.rest).min(LARGEST_PIECE);
             if length < least {
@@ -206,8 +204,8 @@ impl Queue {
         if self.ring().room(guard.state) < 3 * WORD {
             return Ok(false);
         }
-        let backlog = self.lock_backlog();
-        let Some(item) = backlog.front() else {
+        let mut backlog = self.lock_backlog();
+        let Some(item) = backlog.front_mut() else {
             return Ok(false);
         };
         if item.descriptors.is_empty() {
@@ -217,6 +215,8 @@ impl Queue {
         let Some(word) = self.send_descriptors(&descriptors)? else {
             return Ok(false);
         };
+        // They are on their way, and not this process's any more.
+        item.descriptors.clear();
         Ok(guard.add(layout::LARGE_WITH_DESCRIPTORS, &[lent.len(), word], &[]))
     }
 

@@ -197,11 +197,7 @@ impl Lent {
 }
 
 /// So many bytes of the parts, from there on.
-fn pieces(
-    parts: &[(*const u8, usize)],
-    from: u64,
-    length: usize,
-) -> impl Iterator<Item = &[u8]> {
+fn pieces(parts: &[(*const u8, usize)], from: u64, length: usize) -> impl Iterator<Item = &[u8]> {
     let mut skip = from;
     let mut left = length;
     parts.iter().filter_map(move |(start, size)| {

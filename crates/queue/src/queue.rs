@@ -461,11 +461,7 @@ impl Queue {
     }
 
     /// Keeps a message for the feeder.
-    fn store(
-        self: &Arc<Self>,
-        body: Body,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> io::Result<Put> {
+    fn store(self: &Arc<Self>, body: Body, descriptors: &[BorrowedFd<'_>]) -> io::Result<Put> {
         let descriptors = descriptors
             .iter()
             .map(|fd| mp_os::descriptor::duplicate(*fd))

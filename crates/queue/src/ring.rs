@@ -364,10 +364,7 @@ impl Ring {
             if done >= all {
                 return false;
             }
-            match header
-                .done
-                .compare_exchange(done, done + 1, SeqCst, SeqCst)
-            {
+            match header.done.compare_exchange(done, done + 1, SeqCst, SeqCst) {
                 Ok(_) => {
                     if done + 1 == all {
                         let _ = futex::add_and_wake(&header.all_done, u32::MAX);
