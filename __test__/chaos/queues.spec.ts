@@ -11,6 +11,7 @@ import {
   type ChaosQueue,
   consume,
   type Item,
+  isAsItWas,
   MOST,
   make,
   makers,
@@ -18,6 +19,7 @@ import {
 } from '../fixtures/chaos-queues.js'
 import { openDescriptorCount, within } from '../fixtures/connection-patience.js'
 import { collectGarbage } from '../helpers/garbage.js'
+import { until } from '../helpers/until.js'
 
 const SECONDS = Number(process.env.MP_CHAOS_SECONDS ?? 5)
 
@@ -211,3 +213,60 @@ test.serial('a simple queue', async (t) => {
   await run(t, queue, true)
   queue.close()
 })
+
+/** A little while with everybody at work, and then they are all killed at once. */
+const round = async (t: ExecutionContext, queue: ChaosQueue, rest: number): Promise<void> => {
+  const books: Books = {
+    stop: new mp.Event(),
+    made: counters(makers.length),
+    seen: mp.share(new Uint8Array(makers.length * MOST)),
+    taken: counters(takers.length),
+    faults: counters(2),
+  }
+  const processes = [
+    ...makers.map((kind, i) => new mp.Process({ target: make, args: [queue, kind, i, books] })),
+    ...takers.map((kind, i) => new mp.Process({ target: consume, args: [queue, kind, i, books] })),
+  ]
+  for (const p of processes) p.start()
+  await until('they are at work', () => sum(books.taken) > 20)
+  await new Promise((resolve) => setTimeout(resolve, rest))
+  for (const p of processes) p.kill()
+  await Promise.all(processes.map((p) => p.join()))
+  for (const p of processes) p.close()
+  // What is there can still be taken, up to what is put in now.
+  await within('room for one more', queue.put(null))
+  for (;;) {
+    const item = await within('what is left', queue.get())
+    if (item === null) break
+    const [life, number, content] = item
+    Atomics.add(books.seen, life * MOST + number, 1)
+    t.true(await isAsItWas(life, number, content))
+  }
+  t.true(queue.empty())
+  t.deepEqual([...books.faults], [0, 0])
+  t.false(books.seen.some((times) => times > 1))
+  const lost = makers.reduce((total, _, i) => total + fateOf(books, i, false).lost, 0)
+  const bearable = takers.reduce((total, kind) => total + AT_ONCE[kind], 0)
+  t.true(lost <= bearable, `${lost} items are lost, and ${bearable} can have been`)
+}
+
+const kinds: [string, () => ChaosQueue][] = [
+  ['a queue', () => new mp.Queue<Item>()],
+  ['a queue of at most eight items', () => new mp.Queue<Item>(8)],
+  ['a simple queue', () => new mp.SimpleQueue<Item>()],
+]
+for (const [title, create] of kinds) {
+  test.serial(`${title}: all are killed at once, and it is as good as new`, async (t) => {
+    t.timeout(120_000 + SECONDS * 1000)
+    const queue = create()
+    try {
+      for (let i = 0; i < SECONDS; i++) await round(t, queue, next(200))
+    } finally {
+      for (const p of mp.activeChildren()) {
+        p.kill()
+        await p.join()
+      }
+    }
+    queue.close()
+  })
+}
