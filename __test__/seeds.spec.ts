@@ -26,6 +26,9 @@ prints('library-reference-pool-map', '[ 1, 4, 9 ]')
 prints('library-reference-hello-bob', 'hello bob')
 prints('library-reference-pipe', "[ 42, null, 'hello' ]")
 prints('library-reference-run', '1', '1')
+prints('library-reference-queue', "[ 42, null, 'hello' ]")
+prints('library-reference-queue-get-first', '1000000')
+prints('library-reference-queue-join-first', '1000000')
 prints(
   'library-reference-shared-memory',
   '3.1415927',
@@ -42,12 +45,39 @@ prints(
   '[ [ 3.515625, 39.0625 ], [ 33.0625, 4 ], [ 5.640625, 90.25 ] ]',
 )
 prints('ipc-lesson-values-and-arrays', '1', '[ 99, 2, 3 ]')
+prints('ipc-lesson-queue', ...[0, 1, 2, 3, 4].map((i) => `Consumed: ${i}`))
+prints('ipc-lesson-task-queue', '100 results, 328350 in all')
 prints('pipe-tutorial-parent-to-child', 'Child received: Welcome to TutorialsPoint')
 prints(
   'pipe-tutorial-both-ways',
   'Parent received: Have a nice day!',
   'Child received: Same to you!',
 )
+
+test.serial('a child is joined before what it has put is taken: both wait for ever', async (t) => {
+  const args = ['10000000']
+  await t.throwsAsync(run('library-reference-queue-join-first', { args, limit: 4000 }), {
+    message: /did not end within 4000 ms\nstdout:\n\nstderr:/,
+  })
+  const { code, stdout, stderr } = await run('library-reference-queue-get-first', { args })
+  t.is(stderr, '')
+  t.is(stdout, '10000000\n')
+  t.is(code, 0)
+})
+
+test.serial('library-reference-workers shows thirty results, by four workers', async (t) => {
+  const { code, stdout, stderr } = await run('library-reference-workers')
+  t.is(stderr, '')
+  const [title, ...results] = stdout.trimEnd().split('\n')
+  t.is(title, 'Unordered results:')
+  const said = results.map((line) => /^\tProcess-[1-4] says that (.+)$/.exec(line)?.[1])
+  const sorted = (lines: (string | undefined)[]) => lines.toSorted()
+  const products = Array.from({ length: 20 }, (_, i) => `mul(${i}, 7) = ${i * 7}`)
+  const sums = Array.from({ length: 10 }, (_, i) => `plus(${i}, 8) = ${i + 8}`)
+  t.deepEqual(sorted(said.slice(0, 20)), sorted(products))
+  t.deepEqual(sorted(said.slice(20)), sorted(sums))
+  t.is(code, 0)
+})
 
 test.serial('library-reference-process-ids shows the ids of two processes', async (t) => {
   const { code, pid, stdout, stderr } = await run('library-reference-process-ids')

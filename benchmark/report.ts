@@ -9,8 +9,9 @@ const figure = (value: number): string => {
   return value.toPrecision(3)
 }
 
+/** There is none between nothing and nothing. */
 const ratio = (value: number): string =>
-  `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ×`
+  Number.isNaN(value) ? '' : `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ×`
 
 const speedup = (ours: number, other: number, unit: Unit): number =>
   unit.better === 'lower' ? other / ours : ours / other

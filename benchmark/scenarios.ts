@@ -7,6 +7,7 @@ import { lockContended, lockUncontended } from './lock/scenario.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { poolApply, poolMap } from './pool/scenario.js'
+import { queueScenarios } from './queue/scenarios.js'
 import type { Scenario } from './scenario.js'
 import {
   shareableListItem,
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   bytesRoundTrip,
   oneWayObjects,
   largeBuffers,
+  ...queueScenarios,
   poolApply,
   poolMap,
   sharedMemorySmall,

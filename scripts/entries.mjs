@@ -11,6 +11,7 @@ export const entries = [
   'index',
   'pool',
   'process',
+  'queues',
   'reduction',
   'refuse-threads',
   'sharedctypes',

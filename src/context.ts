@@ -12,6 +12,7 @@ import { forkserver, setForkserverPreload } from './forkserver.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'
 import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
+import { JoinableQueue, Queue, SimpleQueue } from './queues.js'
 import { RawArray, RawValue, SharedArray, Value } from './sharedctypes.js'
 import { setExecutable, spawn } from './spawn.js'
 import { setDefaultStart, startMethod } from './start.js'
@@ -92,6 +93,9 @@ export abstract class BaseContext {
   readonly Array: typeof SharedArray = SharedArray
   readonly RawValue: typeof RawValue = RawValue
   readonly RawArray: typeof RawArray = RawArray
+  readonly Queue: typeof Queue = Queue
+  readonly JoinableQueue: typeof JoinableQueue = JoinableQueue
+  readonly SimpleQueue: typeof SimpleQueue = SimpleQueue
   /** As the package's function of this name. */
   readonly setExecutable: typeof setExecutable = setExecutable
   /** As the package's function of this name. */

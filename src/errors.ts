@@ -80,6 +80,24 @@ export class WorkerDiedError extends ProcessError {
   }
 }
 
+/** A queue had nothing to take, or not in time. Mirrors `queue.Empty`. */
+export class Empty extends MultiprocessingError {
+  constructor(message = 'the queue is empty', options?: ErrorOptions) {
+    super('ERR_EMPTY', message, options)
+  }
+}
+
+/** A queue had no place for an item, or not in time. Mirrors `queue.Full`. */
+export class Full extends MultiprocessingError {
+  /** How many of the items of a `putMany` were put in. */
+  declare readonly done: number
+
+  constructor(message = 'the queue is full', done = 0, options?: ErrorOptions) {
+    super('ERR_FULL', message, options)
+    define(this, 'done', done)
+  }
+}
+
 /** An object cannot be sent; the message names the path to the culprit. */
 export class PicklingError extends ProcessError {
   /** Where in the object the culprit is, such as `args[0].conn.socket`. */

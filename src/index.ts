@@ -60,9 +60,11 @@ export {
   AuthenticationError,
   BrokenBarrierError,
   BufferTooShort,
+  Empty,
   EOFError,
   FileExistsError,
   FileNotFoundError,
+  Full,
   IndexError,
   KeyboardInterrupt,
   KeyError,
@@ -98,6 +100,13 @@ export {
   type ProcessOptions,
   parentProcess,
 } from './process.js'
+export {
+  type GetManyOptions,
+  type GetManySyncOptions,
+  JoinableQueue,
+  Queue,
+  SimpleQueue,
+} from './queues.js'
 export { DupFd } from './reduction.js'
 export { type Shareable, type Shared, share } from './share.js'
 export {

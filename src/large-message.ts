@@ -19,6 +19,15 @@ type Layout = readonly number[]
 /** Enough of a frame to know what it is. */
 const HEADER = 24
 
+/** Takes bytes into an array, from `filled` on: how much of it is filled then, or a status. */
+export type Fill = (
+  handle: number,
+  target: Uint8Array,
+  filled: number,
+  fresh: boolean,
+  timeout: number,
+) => number
+
 /** Memory of its own, for so many bytes, not cleared: it is filled before anybody sees it. */
 const allocate = (length: number): Uint8Array => Buffer.allocUnsafeSlow(length)
 
@@ -83,14 +92,17 @@ export class LargeMessage {
     this.#lengthen(this.length)
   }
 
-  /** Takes what has come, waiting for the rest as long as `left` says; 0 when all has, or a status. */
-  fill(handle: number, left: () => number): number {
+  /**
+   * Takes what has come, waiting for the rest as long as `left` says; 0 when all has, or a status.
+   * `take` is what takes the next bytes, from a connection if not given.
+   */
+  fill(handle: number, left: () => number, take: Fill = native.connectionFill): number {
     const fresh = !this.#inTarget
     for (;;) {
       const segment = this.#segments.at(-1)!
       // Nothing has to come for a part without bytes, perhaps the message's last.
       const empty = segment.length === 0
-      const filled = empty ? 0 : native.connectionFill(handle, segment, this.#filled, fresh, left())
+      const filled = empty ? 0 : take(handle, segment, this.#filled, fresh, left())
       if (filled < 0) return filled
       this.#filled = filled
       if (filled < segment.length) return NOT_YET

@@ -148,6 +148,46 @@ export interface Received {
   readonly handle: number
 }
 
+/** Where the parts of a message are that did not go through the receive scratch. */
+export interface MessageParts {
+  frame(): FrameParts
+  takeDescriptors(): number[]
+}
+
+/** An object of this program's that came in, in the receive scratch or elsewhere. */
+const arrivedFrom = (length: number, { frame, takeDescriptors }: MessageParts): Arrived =>
+  length < 0 ? arrivedFrame(frame, takeDescriptors) : arrivedSmall(length, takeDescriptors)
+
+/** The object of a message of this program's. Modules that are not loaded yet are loaded at once. */
+export const objectFromSync = (length: number, parts: MessageParts): unknown =>
+  rebuild(arrivedFrom(length, parts), true)
+
+/** The same; modules that the object needs are imported first, and then a Promise is returned. */
+export const objectFrom = (length: number, parts: MessageParts): unknown =>
+  rebuildWithModules(arrivedFrom(length, parts))
+
+/** A message of this program's among others, without descriptors. */
+const arrivedAmong = (bytes: Uint8Array, start: number, end: number): Arrived => {
+  if (bytes[start] === PLAIN) {
+    return { bytes, start: start + 1, end, buffers: null, descriptors: null }
+  }
+  const message = bytes.subarray(start, end)
+  const parse = (): FrameParts => {
+    const layout = native.layOutFrame(message, message.length)
+    if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
+    return partsOf(message, layout)
+  }
+  return arrivedFrame(parse, () => [])
+}
+
+/** Its object, as {@link objectFromSync}. */
+export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): unknown =>
+  rebuild(arrivedAmong(bytes, start, end), true)
+
+/** Its object, as {@link objectFrom}. */
+export const objectAmong = (bytes: Uint8Array, start: number, end: number): unknown =>
+  rebuildWithModules(arrivedAmong(bytes, start, end))
+
 /** The object of a message. Modules that are not loaded yet are loaded at once. */
 export const takeObjectSync = (message: Received, trusted: boolean): unknown =>
   rebuild(arrived(message), trusted)

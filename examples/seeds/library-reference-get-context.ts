@@ -1,15 +1,15 @@
 /** A context: the names of the package, bound to a start method, which the command line may name. */
-import { type Connection, getContext, isMainProcess } from 'node-multiprocessing'
+import { getContext, isMainProcess, type Queue } from 'node-multiprocessing'
 
-export async function foo(conn: Connection) {
-  await conn.send('hello')
+export async function foo(q: Queue) {
+  await q.put('hello')
 }
 
 if (isMainProcess) {
   const ctx = getContext(process.argv[2] ?? 'spawn')
-  const [here, there] = ctx.Pipe(false)
-  const p = new ctx.Process({ target: foo, args: [there] })
+  const q = new ctx.Queue()
+  const p = new ctx.Process({ target: foo, args: [q] })
   p.start()
-  console.log(await here.recv())
+  console.log(await q.get())
   await p.join()
 }

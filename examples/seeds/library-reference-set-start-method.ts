@@ -1,15 +1,15 @@
 /** A program that chooses its start method, which the command line may name. */
-import { type Connection, isMainProcess, Pipe, Process, setStartMethod } from 'node-multiprocessing'
+import { isMainProcess, Process, Queue, setStartMethod } from 'node-multiprocessing'
 
-export async function foo(conn: Connection) {
-  await conn.send('hello')
+export async function foo(q: Queue) {
+  await q.put('hello')
 }
 
 if (isMainProcess) {
   setStartMethod(process.argv[2] ?? 'spawn')
-  const [here, there] = Pipe(false)
-  const p = new Process({ target: foo, args: [there] })
+  const q = new Queue()
+  const p = new Process({ target: foo, args: [q] })
   p.start()
-  console.log(await here.recv())
+  console.log(await q.get())
   await p.join()
 }

@@ -4,7 +4,7 @@
 //! that are written here; a small message is received into the receive scratch and decoded there. So a
 //! small message is never allocated, and crosses the boundary as one number.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::Arc;
@@ -23,19 +23,19 @@ use crate::slab::Slab;
 use crate::{external, status};
 
 /// Room that the facade leaves in front of what it encodes.
-const HEADROOM: usize = 64;
+pub(crate) const HEADROOM: usize = 64;
 
 /// Bytes of the facade's that outlive every call which uses them.
 #[derive(Clone, Copy)]
-struct Scratch {
+pub(crate) struct Scratch {
     start: *mut u8,
     length: usize,
 }
 
 thread_local! {
     static CONNECTIONS: RefCell<Slab<Entry>> = const { RefCell::new(Slab::new()) };
-    static SEND: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
-    static RECEIVE: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+    static SEND: Cell<Scratch> = const { Cell::new(Scratch::NONE) };
+    static RECEIVE: Cell<Scratch> = const { Cell::new(Scratch::NONE) };
 }
 
 struct Entry {
@@ -60,10 +60,20 @@ impl Scratch {
     /// # Safety
     /// The facade must hold the array that was registered, undetached, and no other reference to its
     /// bytes may be in use on the Rust side.
-    unsafe fn bytes<'a>(self) -> &'a mut [u8] {
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a mut [u8] {
         // SAFETY: the caller's promise; start and length are those of a live Uint8Array, or nothing.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
     }
+}
+
+/// Where the facade encodes.
+pub(crate) fn send_scratch() -> Scratch {
+    SEND.get()
+}
+
+/// Where small messages are received.
+pub(crate) fn receive_scratch() -> Scratch {
+    RECEIVE.get()
 }
 
 /// Registers the array that `connectionSend` sends from. The caller keeps it alive and undetached until
@@ -111,7 +121,7 @@ pub fn close_connection(handle: u32) -> f64 {
 #[napi]
 pub fn connection_send(handle: u32, end: u32, timeout: f64) -> f64 {
     // SAFETY: the facade holds the registered array, and this borrow ends with the call.
-    let scratch = unsafe { SEND.with_borrow(|scratch| *scratch).bytes() };
+    let scratch = unsafe { SEND.get().bytes() };
     let end = end as usize;
     if end < HEADROOM || end > scratch.len() {
         return status::system(&std::io::ErrorKind::InvalidInput.into());
@@ -168,7 +178,7 @@ pub fn connection_send_parts(
 #[napi]
 pub fn connection_receive(handle: u32, maximum: f64, timeout: f64) -> f64 {
     // SAFETY: the facade holds the registered array, and this borrow ends with the call.
-    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let scratch = unsafe { RECEIVE.get().bytes() };
     let maximum = maximum as u64;
     on(handle, |entry| {
         let received = if timeout == 0.0 {
@@ -245,7 +255,7 @@ pub fn lay_out_frame(prefix: &[u8], total: f64) -> Result<Either<f64, Vec<f64>>>
 #[napi]
 pub fn parse_frame(length: u32) -> Result<Vec<f64>> {
     // SAFETY: the facade holds the registered array, and this borrow ends with the call.
-    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let scratch = unsafe { RECEIVE.get().bytes() };
     let bytes = scratch
         .get(..length as usize)
         .ok_or_else(|| Error::from_reason("too long"))?;
@@ -257,7 +267,7 @@ pub fn parse_frame(length: u32) -> Result<Vec<f64>> {
 #[napi]
 pub fn read_small_file(fd: i32) -> f64 {
     // SAFETY: as in `connection_receive`.
-    let scratch = unsafe { RECEIVE.with_borrow(|scratch| *scratch).bytes() };
+    let scratch = unsafe { RECEIVE.get().bytes() };
     let mut read = || {
         let file = descriptor::borrow(fd)?;
         let length = mp_os::memory_file::read(file, scratch)?;
@@ -361,7 +371,7 @@ fn numbers(frame: &Frame) -> Vec<f64> {
     .collect()
 }
 
-fn frame_parts<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> Result<Array<'env>> {
+pub(crate) fn frame_parts<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> Result<Array<'env>> {
     let frame = parse(mapping.as_slice())?;
     let count = u32::try_from(frame.buffers.len()).map_err(reason)?;
     let mut parts = env.create_array(2 + count)?;

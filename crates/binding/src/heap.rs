@@ -121,6 +121,11 @@ pub fn is_of_this_process(handle: i64, tag: u32) -> bool {
     with_heap(|heap| heap.is_of_this_process(number(handle), tag))
 }
 
+/// A block by its number.
+pub fn block(handle: i64) -> Option<Block> {
+    with_heap(|heap| heap.block(number(handle)).cloned())
+}
+
 /// The word at an offset within a block; nothing for a block that is not there, and outside of one.
 #[allow(dead_code, reason = "what sleeps on words of blocks is not here yet")]
 pub fn word(handle: i64, offset: u32) -> Option<Word> {

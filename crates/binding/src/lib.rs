@@ -13,6 +13,7 @@ mod identity;
 mod layout;
 mod memory_file;
 mod process;
+mod queue;
 mod resource_tracker;
 mod shared_memory;
 mod slab;

@@ -150,6 +150,32 @@ pub fn wait_later(word: Word, expected: u32, at_most: Duration) -> io::Result<u3
     })
 }
 
+/// Tells an environment, from whatever thread, that a wait of its is over.
+pub struct Call {
+    letterbox: Arc<Letterbox>,
+    ticket: u32,
+}
+
+impl Call {
+    /// Tells it.
+    pub fn call(self) {
+        deliver(vec![(self.letterbox, self.ticket)]);
+    }
+}
+
+/// Lets this environment wait for a call: the number under which it does, and how to call.
+///
+/// # Errors
+/// When there can be no more descriptors.
+pub fn expect_call() -> io::Result<(u32, Call)> {
+    MINE.with_borrow_mut(|mine| {
+        let letterbox = Arc::clone(letterbox(mine)?);
+        let ticket = mine.next;
+        mine.next = mine.next.wrapping_add(1);
+        Ok((ticket, Call { letterbox, ticket }))
+    })
+}
+
 fn letterbox(mine: &mut Mine) -> io::Result<&Arc<Letterbox>> {
     if mine.letterbox.is_none() {
         mine.letterbox = Some(Arc::new(Letterbox {

@@ -38,6 +38,15 @@ pub fn wake(word: &AtomicU32, count: u32) -> io::Result<usize> {
     sys::wake(word, count)
 }
 
+/// Adds one to the word, around its end if need be, and wakes at most so many who sleep on it: in one
+/// step, so that nobody can be killed in between. Says how many were woken.
+///
+/// # Errors
+/// As [`wait`]; the word is as it was then.
+pub fn add_and_wake(word: &AtomicU32, count: u32) -> io::Result<usize> {
+    sys::add_and_wake(word, count)
+}
+
 /// Sleeps while each of these words has its expected value: until one of them is woken, and then says
 /// which, or the timeout is over.
 ///
@@ -77,6 +86,22 @@ mod sys {
     pub fn wake(word: &AtomicU32, count: u32) -> io::Result<usize> {
         // The kernel takes the number for a signed one.
         Ok(futex::wake(word, SHARED, count.min(i32::MAX as u32))?)
+    }
+
+    pub fn add_and_wake(word: &AtomicU32, count: u32) -> io::Result<usize> {
+        // The comparison decides about a second word to wake on: here the same one, of which it wakes one more
+        // once in 2^32 times.
+        Ok(futex::wake_op(
+            word,
+            SHARED,
+            count.min(i32::MAX as u32),
+            0,
+            word,
+            futex::WakeOp::Add,
+            futex::WakeOpCmp::Eq,
+            1,
+            0,
+        )?)
     }
 
     pub fn wait_any(
@@ -144,6 +169,10 @@ mod sys {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    pub fn add_and_wake(_: &AtomicU32, _: u32) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub fn wait_any(
         _: &[(&AtomicU32, u32)],
         _: Option<Duration>,
@@ -206,6 +235,23 @@ mod tests {
                 std::thread::yield_now();
             }
         });
+    }
+
+    #[test]
+    fn adding_wakes_and_wraps_around() {
+        let word = AtomicU32::new(u32::MAX);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                while word.load(Ordering::Acquire) == u32::MAX {
+                    wait(&word, u32::MAX, LONG).unwrap();
+                }
+            });
+            assert!(add_and_wake(&word, 1).unwrap() <= 1);
+            sleeper.join().unwrap();
+        });
+        assert_eq!(word.load(Ordering::Acquire), 0);
+        assert_eq!(add_and_wake(&word, 1).unwrap(), 0);
+        assert_eq!(word.load(Ordering::Acquire), 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod process;
 pub mod publication;
 pub mod random;
 pub mod readiness;
+pub mod robust_mutex;
 pub mod shared_file;
 pub mod shared_memory;
 pub mod socket;

@@ -39,6 +39,26 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
+    /// Memory of one's own, all zero, which takes none before it is written to.
+    ///
+    /// # Errors
+    /// `ENOMEM` when there is not so much.
+    pub fn anonymous(length: usize) -> io::Result<Self> {
+        if length == 0 {
+            return Ok(Self {
+                start: NonNull::dangling(),
+                length,
+            });
+        }
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the address, so no memory in use is replaced.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(ptr::null_mut(), length, access, MapFlags::PRIVATE)?
+        };
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, length })
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> usize {
         self.length
@@ -60,6 +80,12 @@ impl Mapping {
         // SAFETY: the mapping has `length` readable bytes (for length 0 the pointer is dangling and
         // aligned, which an empty slice allows), and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.length) }
+    }
+
+    /// Its bytes, to be written.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_slice`; nobody else has a reference to them.
+        unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.length) }
     }
 }
 

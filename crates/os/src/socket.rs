@@ -35,6 +35,29 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pair)
 }
 
+/// Two connected sockets that keep messages apart, which no new program inherits.
+///
+/// # Errors
+/// `EMFILE` or `ENFILE` when no more descriptors can be had.
+pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// The first bytes of the message that is next, which stays there; never blocks.
+///
+/// # Errors
+/// `EAGAIN` when there is none.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (length, _) =
+        rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
+    Ok(length)
+}
+
 /// Makes a pair one-way: nothing can be written to `reader` or read from `writer` any more.
 ///
 /// # Errors
