@@ -535,19 +535,22 @@ test.serial('threads of a process share queues', async (t) => {
   })
 })
 
-test.serial('a program that cannot go on ends its waits: terminate ends a thread that blocks', async (t) => {
-  await underWatchdog(async () => {
-    const thread = new Worker(
-      `import('node-multiprocessing').then((mp) => {
+test.serial(
+  'a program that cannot go on ends its waits: terminate ends a thread that blocks',
+  async (t) => {
+    await underWatchdog(async () => {
+      const thread = new Worker(
+        `import('node-multiprocessing').then((mp) => {
          require('node:worker_threads').parentPort.postMessage('ready')
          new mp.Queue().getSync()
        })`,
-      { eval: true },
-    )
-    await new Promise((resolve) => thread.once('message', resolve))
-    t.is(await thread.terminate(), 1)
-  })
-})
+        { eval: true },
+      )
+      await new Promise((resolve) => thread.once('message', resolve))
+      t.is(await thread.terminate(), 1)
+    })
+  },
+)
 
 test.serial('a queue is shown as what it is', (t) => {
   t.is(String(new mp.Queue(3)), '<Queue(maxsize=3)>')

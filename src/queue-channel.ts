@@ -43,7 +43,11 @@ export class QueueChannel implements MessageParts {
   #large: LargeMessage | undefined
 
   /** The queue of a block, with the descriptors that came with it; or a new one. */
-  constructor(maxsize: number, direct: boolean, came?: { block: Block; sockets: [number, number] }) {
+  constructor(
+    maxsize: number,
+    direct: boolean,
+    came?: { block: Block; sockets: [number, number] },
+  ) {
     this.block = came?.block ?? allocate(QUEUE_SIZE)
     this.maxsize = maxsize
     this.direct = direct

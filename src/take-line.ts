@@ -3,9 +3,9 @@
  * @module
  */
 import { Empty } from './errors.js'
+import type { FrameParts } from './large-message.js'
 import { native } from './native.js'
 import { BUSY, DONE, errorOf, LARGE, NOT_YET } from './native-status.js'
-import type { FrameParts } from './large-message.js'
 import { objectFrom, objectFromSync } from './objects.js'
 import type { QueueChannel } from './queue-channel.js'
 import { forgetWait, whenCopied, whenOver } from './waiter.js'

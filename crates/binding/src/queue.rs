@@ -215,8 +215,10 @@ pub fn queue_put_parts(
 ) -> f64 {
     let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
-    let borrowed: io::Result<Vec<BorrowedFd<'_>>> =
-        descriptors.iter().map(|fd| descriptor::borrow(*fd)).collect();
+    let borrowed: io::Result<Vec<BorrowedFd<'_>>> = descriptors
+        .iter()
+        .map(|fd| descriptor::borrow(*fd))
+        .collect();
     let descriptors = match borrowed {
         Ok(descriptors) => descriptors,
         Err(error) => return status::system(&error),
@@ -273,21 +275,16 @@ pub fn queue_put_many(handle: u32, batch: &[u8], direct: bool) -> f64 {
 /// Waits until there is room for a message of so many bytes, and a place if that is asked for: `DONE`,
 /// `NOT_YET`, `INTERRUPTED` or another status. Returns early, too: whoever waits tries again.
 #[napi]
-pub fn queue_room(
-    handle: u32,
-    bytes: f64,
-    place: bool,
-    timeout: f64,
-    interruptible: bool,
-) -> f64 {
+pub fn queue_room(handle: u32, bytes: f64, place: bool, timeout: f64, interruptible: bool) -> f64 {
     let queue = match queue_of(handle) {
         Ok(queue) => queue,
         Err(status) => return status,
     };
     let mut sleeper = Sleeper::new(interruptible);
     let end = end(timeout);
-    let slept =
-        blocking::wait_for_room(&queue, room(bytes), place, end, |sleep| sleeper.sleep(sleep));
+    let slept = blocking::wait_for_room(&queue, room(bytes), place, end, |sleep| {
+        sleeper.sleep(sleep)
+    });
     match slept {
         Ok(Slept::Woken) => status::DONE,
         Ok(Slept::TimedOut) => status::NOT_YET,
@@ -328,7 +325,9 @@ pub fn queue_take(handle: u32, timeout: f64, interruptible: bool) -> f64 {
             descriptors,
             ..
         } = entry;
-        let had = taker.take(queue, scratch, descriptors, end, |sleep| sleeper.sleep(sleep));
+        let had = taker.take(queue, scratch, descriptors, end, |sleep| {
+            sleeper.sleep(sleep)
+        });
         match had {
             Ok(Had::Small(length)) => length as f64,
             Ok(Had::Begun(_)) => status::LARGE,
@@ -420,7 +419,9 @@ fn fill(
             }
         }
         let chunk = &mut target[..until];
-        let got = (entry.taker).fill(&entry.queue, chunk, filled, end, |sleep| sleeper.sleep(sleep));
+        let got = (entry.taker).fill(&entry.queue, chunk, filled, end, |sleep| {
+            sleeper.sleep(sleep)
+        });
         match got {
             Ok(Filled::Bytes(now)) => filled = now,
             Ok(Filled::Gone) => return status::END,
@@ -506,7 +507,9 @@ fn read_message(queue: &Queue, descriptors: &mut Vec<OwnedFd>) -> io::Result<Opt
     let mut sleeper = Sleeper::new(false);
     let mut taker = Taker::default();
     let now = Some(Instant::now());
-    let Had::Begun(length) = taker.take(queue, &mut [], descriptors, now, |sleep| sleeper.sleep(sleep))?
+    let Had::Begun(length) = taker.take(queue, &mut [], descriptors, now, |sleep| {
+        sleeper.sleep(sleep)
+    })?
     else {
         return Ok(None);
     };
@@ -595,7 +598,9 @@ pub fn queue_length(handle: u32) -> f64 {
 /// Whether there are none that could be taken: 1, 0, or a status.
 #[napi]
 pub fn queue_is_empty(handle: u32) -> f64 {
-    on(handle, |entry| f64::from(u8::from(entry.queue.ring().count() == 0)))
+    on(handle, |entry| {
+        f64::from(u8::from(entry.queue.ring().count() == 0))
+    })
 }
 
 /// Whether there are as many messages as there may be: 1, 0, or a status.
@@ -652,7 +657,9 @@ pub fn flush_queues() {
 /// Counts a message as done with: whether there was one.
 #[napi]
 pub fn queue_task_done(handle: u32) -> bool {
-    on(handle, |entry| f64::from(u8::from(entry.queue.ring().task_done()))) == 1.0
+    on(handle, |entry| {
+        f64::from(u8::from(entry.queue.ring().task_done()))
+    }) == 1.0
 }
 
 /// How many messages are not done with.
