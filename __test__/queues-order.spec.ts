@@ -5,7 +5,14 @@
 import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { within } from './fixtures/connection-patience.js'
-import { consume, type Item, type Ledger, type Manner, produce } from './fixtures/queue-traffic.js'
+import {
+  consume,
+  type Item,
+  type Ledger,
+  type Manner,
+  produce,
+  putMuch,
+} from './fixtures/queue-traffic.js'
 
 const ITEMS = Number(process.env.MP_QUEUE_ITEMS ?? 200_000)
 const PARTIES = 4
@@ -80,3 +87,30 @@ check('a queue, awaiting', () => new mp.Queue(), awaiting, awaiting, ITEMS / 2)
 check('a queue of at most ten items', () => new mp.Queue(10), mixed, mixed, ITEMS / 10)
 check('a queue of tasks', () => new mp.JoinableQueue(), mixed, mixed, ITEMS / 4)
 check('a simple queue', () => new mp.SimpleQueue(), mixed, mixed, ITEMS / 2)
+
+for (const method of mp.getAllStartMethods()) {
+  test.serial(
+    `what does not fit comes in before a process ends, of each by ${method}`,
+    async (t) => {
+      const { Process, Queue } = mp.getContext(method)
+      // Not all are started in the same way: the first is not, nor those for whom one stands by.
+      for (let round = 0; round < 3; round++) {
+        const queue = new Queue<Uint8Array>()
+        const p = new Process({ target: putMuch, args: [queue, 60, 100_000] })
+        p.start()
+        // It has time to end too early.
+        await p.join(300)
+        const firsts: number[] = []
+        while (firsts.length < 60) firsts.push((await queue.get({ timeout: 10_000 }))[0]!)
+        t.deepEqual(
+          firsts,
+          Array.from({ length: 60 }, (_, i) => i),
+        )
+        await p.join()
+        t.is(p.exitcode, 0)
+        p.close()
+        queue.close()
+      }
+    },
+  )
+}

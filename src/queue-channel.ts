@@ -249,17 +249,18 @@ const collected = new FinalizationRegistry((handle: number) => native.closeQueue
 /** As the reference has it, after children have ended that are no daemons. */
 const FLUSH_PRIORITY = -5
 
+let flush: Finalize | undefined
+
 /** The process does not end before what was put in, by any of its threads, is where others can take it. */
 const flushAtExit = (): void => {
   if (!native.isMainThread()) return
-  new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
+  flush?.cancel()
+  flush = new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
 }
 
 flushAtExit()
-let ownProcess = process.pid
 whenCopied(() => {
   native.renewQueues()
-  if (process.pid === ownProcess) return
-  ownProcess = process.pid
+  // A copy that has rehearsed what it will do gets here twice, and forgets each time what was to be done.
   flushAtExit()
 })
