@@ -1,4 +1,6 @@
 /** Binary data in shared memory: what it looks like, and that it travels without being copied. */
+import { constants } from 'node:buffer'
+import { totalmem } from 'node:os'
 import { hrtime } from 'node:process'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
@@ -308,4 +310,22 @@ test('other processes write while this one looks, without a copy in between', as
     child.close()
   })
   t.not(blockOf(mp.share(bytes).buffer), undefined)
+})
+
+test('an array of 4 GiB and more travels like any other', async (t) => {
+  const size = Math.min(constants.MAX_LENGTH, 2 ** 32 + 2 ** 20)
+  let buffer: ArrayBuffer
+  try {
+    ;({ buffer } = allocate(size))
+  } catch (error) {
+    // Only a machine that has less memory than that refuses it.
+    t.true(size > totalmem(), String(error))
+    return
+  }
+  const whole = new Uint8Array(buffer)
+  whole[size - 1] = 7
+  const end = new Uint8Array(buffer, size - 1)
+  t.deepEqual(await roundTrip([whole.byteLength, end]), [size, end])
+  const received = await roundTrip(whole)
+  t.deepEqual([received.byteLength, received[size - 1]], [size, 7])
 })

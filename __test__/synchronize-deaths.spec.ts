@@ -289,3 +289,25 @@ if (mp.isMainProcess) {
     outcome.stderr,
   )
 })
+
+test.serial('the last party does not pass a barrier at which another one has died', async (t) => {
+  await underWatchdog(async () => {
+    const barrier = new mp.Barrier(3)
+    const parties = [0, 1].map(
+      () => new mp.Process({ target: fixtures.waitAt, args: [barrier], daemon: true }),
+    )
+    for (const party of parties) party.start()
+    await until('both are there', () => barrier.nWaiting === 2)
+    for (const party of parties) {
+      party.kill()
+      await party.join()
+      party.close()
+    }
+    const refused = { instanceOf: mp.BrokenBarrierError }
+    await t.throwsAsync(barrier.wait({ timeout: 20_000 }), refused)
+    t.true(barrier.broken)
+    barrier.reset()
+    t.false(barrier.broken)
+    t.is(barrier.nWaiting, 0)
+  })
+})

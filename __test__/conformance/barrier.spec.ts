@@ -37,10 +37,10 @@ const runParties = async (
 const newBarrier = (): mp.Barrier => new mp.Barrier(N, { timeout: PATIENCE })
 
 for (const [name, passes] of [
-  ['test_barrier', 1],
-  ['test_barrier_10', 10],
+  ['_TestBarrier.test_barrier', 1],
+  ['_TestBarrier.test_barrier_10', 10],
 ] as const) {
-  rowOfBothKinds(`_TestBarrier.${name}`, async (t, given) => {
+  rowOfBothKinds(name, async (t, given) => {
     const results = counters(2)
     const barrier = newBarrier()
     await runParties(given, child.multipass, barrier, results, passes)

@@ -137,10 +137,10 @@ rowOfBothKinds('_TestLock.test_rlock', async (t, { kind, form }) => {
 })
 
 for (const [name, make] of [
-  ['test_lock_context', () => new mp.Lock()],
-  ['test_rlock_context', () => new mp.RLock()],
+  ['_TestLock.test_lock_context', () => new mp.Lock()],
+  ['_TestLock.test_rlock_context', () => new mp.RLock()],
 ] as const) {
-  rowOfBothKinds(`_TestLock.${name}`, async (t, { form }) => {
+  rowOfBothKinds(name, async (t, { form }) => {
     const lock = make()
     const held = form === 'Sync' ? lock.holdSync() : await lock.hold()
     t.true(lock.locked())

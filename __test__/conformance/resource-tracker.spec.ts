@@ -44,10 +44,10 @@ row('TestResourceTracker.test_resource_tracker', async (t) => {
 const TIME_TO_DIE = 300
 
 for (const [method, signal] of [
-  ['test_resource_tracker_sigint', 'SIGINT'],
-  ['test_resource_tracker_sigterm', 'SIGTERM'],
+  ['TestResourceTracker.test_resource_tracker_sigint', 'SIGINT'],
+  ['TestResourceTracker.test_resource_tracker_sigterm', 'SIGTERM'],
 ] as const) {
-  row(`TestResourceTracker.${method}`, async (t) => {
+  row(method, async (t) => {
     const warnings: Error[] = []
     const note = (warning: Error): void => void warnings.push(warning)
     process.on('warning', note)

@@ -107,6 +107,20 @@ const readCount = (): number => {
   throw malformed('a count is too large')
 }
 
+/** Reads a count of bytes that are not in the message, and may be more than a message can have. */
+const readLength = (): number => {
+  let value = 0
+  for (let factor = 1; factor <= 2 ** 49; factor *= 128) {
+    const byte = readByte()
+    value += (byte & 127) * factor
+    if (byte < 128) {
+      if (value > Number.MAX_SAFE_INTEGER) break
+      return value
+    }
+  }
+  throw malformed('a length is too large')
+}
+
 /** Reads a count of items that take at least so many bytes each. */
 const readItemCount = (bytesEach: number): number => {
   const count = readCount()
@@ -681,8 +695,8 @@ const readViewOutside = (): ArrayBufferView => {
 const readViewOn = (): ArrayBufferView => {
   const held = hold()
   const number = readByte()
-  const offset = readCount()
-  const byteLength = readCount()
+  const offset = readLength()
+  const byteLength = readLength()
   const buffer = read()
   if (!(buffer instanceof ArrayBuffer) || offset + byteLength > buffer.byteLength) {
     throw malformed('a view does not fit its buffer')

@@ -10,8 +10,8 @@
  * | module table | n | only with `HAS_MODULES`: *count*, then as many *text* values, the modules' URLs |
  * | table length | 4 | only with `HAS_MODULES`: size of the module table, so that a reader finds it from the end |
  *
- * Numbers are little-endian. A *count* is an unsigned LEB128 number of 1 to 5 bytes. A *text* is a value
- * that is a string. Every value starts with a tag:
+ * Numbers are little-endian. A *count* is an unsigned LEB128 number of 1 to 5 bytes, a *length* one of 1
+ * to 8 bytes, at most 2^53 - 1. A *text* is a value that is a string. Every value starts with a tag:
  *
  * | tag | bytes after it | value |
  * |---|---|---|
@@ -57,7 +57,7 @@
  * | `ARRAY_BUFFER_OUTSIDE` | count n | its n bytes are the next out-of-band buffer |
  * | `VIEW` | 1, count n, n | class in `VIEW_CLASSES`; n bytes, the whole of its own ArrayBuffer |
  * | `VIEW_OUTSIDE` | 1, count n | the same with the bytes out of band |
- * | `VIEW_ON` | 1, count, count, value | class, byte offset, byte length, and the ArrayBuffer, which others may share |
+ * | `VIEW_ON` | 1, length, length, value | class, byte offset, byte length, and the ArrayBuffer, which others may share |
  * | `BACK_REFERENCE` | count | the object with that number |
  *
  * - Objects are numbered from 0 in the order in which their first byte appears; functions and symbols

@@ -122,7 +122,8 @@ impl<'a, W: Word> Barrier<'a, W> {
         }
     }
 
-    /// A member arrives.
+    /// A member arrives. The last one looks whether the others still live: who died after having arrived
+    /// breaks the barrier as well, though nobody was there to see it.
     pub fn arrive(&self, tag: u32, kernel: &impl Kernel<W>) -> Arrival {
         self.join(tag);
         self.locked(tag, kernel, || {
@@ -134,6 +135,11 @@ impl<'a, W: Word> Barrier<'a, W> {
                     self.words[COUNT].store(count);
                     if count < self.words[PARTIES].load() {
                         return Arrival::Early { round, index };
+                    }
+                    if self.strike_out_the_dead(tag, kernel) {
+                        self.words[STATE].store(BROKEN);
+                        self.end(true, kernel);
+                        return Arrival::Broken;
                     }
                     self.words[STATE].store(ACTING);
                     Arrival::Last { round, index }
@@ -215,13 +221,7 @@ impl<'a, W: Word> Barrier<'a, W> {
 
     /// Breaks the barrier if a member has died; says whether one has.
     pub fn mourn(&self, tag: u32, kernel: &impl Kernel<W>) -> bool {
-        let mut died = false;
-        for place in self.members() {
-            let member = place.load();
-            if member != 0 && member != tag && kernel.is_dead(member & TAG) {
-                died |= place.compare_exchange(member, 0).is_ok();
-            }
-        }
+        let died = self.strike_out_the_dead(tag, kernel);
         if died {
             self.abort(tag, kernel);
         }
@@ -244,6 +244,18 @@ impl<'a, W: Word> Barrier<'a, W> {
 
     fn members(&self) -> &'a [W] {
         &self.words[MEMBERS..]
+    }
+
+    /// The dead are members no more; says whether there were any.
+    fn strike_out_the_dead(&self, tag: u32, kernel: &impl Kernel<W>) -> bool {
+        let mut died = false;
+        for place in self.members() {
+            let member = place.load();
+            if member != 0 && member != tag && kernel.is_dead(member & TAG) {
+                died |= place.compare_exchange(member, 0).is_ok();
+            }
+        }
+        died
     }
 
     fn round(&self) -> u32 {
