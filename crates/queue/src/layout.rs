@@ -75,8 +75,10 @@ pub struct Side {
     /// Whether somebody may sleep on it. Set by whoever is about to, with this side's lock.
     pub watched: AtomicU32,
     slots: [Slot; 2],
-    /// Who puts: how many sleep. Who takes: from which position on to wake.
-    pub threshold: AtomicU64,
+    /// How many sleep on it.
+    pub sleepers: AtomicU32,
+    /// Whether one of them sleeps without end.
+    pub endless: AtomicU32,
 }
 
 /// How many messages a process has in store for the queue.
@@ -105,6 +107,8 @@ pub struct Header {
     pub take_lock: RobustMutex,
     /// What was taken out.
     pub taken: Side,
+    /// From which position on those are to be woken who wait for room.
+    pub threshold: AtomicU64,
     /// Held by whoever takes a message in pieces, all the while.
     pub read_lock: RobustMutex,
     /// Changes with each piece.
@@ -148,7 +152,7 @@ impl Header {
             let header = &*at;
             header.maxsize.store(maxsize, Ordering::Relaxed);
             header.capacity.store(capacity, Ordering::Relaxed);
-            header.taken.threshold.store(u64::MAX, Ordering::Relaxed);
+            header.threshold.store(u64::MAX, Ordering::Relaxed);
             header.magic.store(MAGIC, Ordering::Release);
         }
         Ok(())

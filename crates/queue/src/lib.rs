@@ -17,6 +17,7 @@ mod large;
 pub mod layout;
 mod queue;
 mod ring;
+pub mod signal;
 mod spin;
 
 pub use large::{Lent, Memory, Reading, Step};

@@ -9,13 +9,11 @@ use std::time::Duration;
 
 use mp_os::futex;
 
-use crate::layout::{self, CUT, Header, RING, Side, State, WORD, padded};
+use crate::layout::{self, CUT, Header, RING, State, WORD, padded};
+use crate::signal::{Kernel, Signal};
 
 /// Who may have lost a wake-up sleeps no longer than this.
 pub const SHORT_SLEEP: Duration = Duration::from_millis(50);
-
-/// How many sleep on the put side, and that one of them sleeps without end.
-const ENDLESS: u64 = 1 << 32;
 
 /// A queue's memory.
 pub struct Ring {
@@ -271,32 +269,28 @@ impl Ring {
         } else if guard.state.position != taken.position {
             return Ok(None);
         }
-        let side = &header.put;
-        let before = side.threshold.fetch_add(1, SeqCst);
-        if before & (ENDLESS - 1) == 0 {
-            if at_most.is_none() {
-                side.threshold.fetch_or(ENDLESS, SeqCst);
-            }
-        } else {
-            at_most = Some(at_most.map_or(nap, |time| time.min(nap)));
-            if before & ENDLESS != 0 {
-                side.threshold.fetch_and(!ENDLESS, SeqCst);
-                // Whoever is woken next may be killed, and the other would not know.
-                let _ = futex::wake(&side.sequence, u32::MAX);
-            }
-        }
-        side.watched.store(1, Relaxed);
-        let expected = side.sequence.load(Relaxed);
+        header.put.prepare(guard.state);
+        let (expected, at_most) = self.signal().enter(&Futex, nap, at_most);
         Ok(Some(Sleep {
-            word: &side.sequence,
+            word: &header.put.sequence,
             expected,
             at_most,
         }))
     }
 
+    fn signal(&self) -> Signal<'_, AtomicU32> {
+        let side = &self.header().put;
+        Signal {
+            sequence: &side.sequence,
+            watched: &side.watched,
+            sleepers: &side.sleepers,
+            endless: &side.endless,
+        }
+    }
+
     /// Whoever slept does not any more.
     pub fn unwatch_items(&self) {
-        self.header().put.threshold.fetch_sub(1, SeqCst);
+        self.signal().leave();
     }
 
     /// Who was woken, perhaps, and does not want anything: another one may.
@@ -341,8 +335,8 @@ impl Ring {
             0
         };
         let side = &header.taken;
-        side.threshold
-            .store(side.threshold.load(Relaxed).min(from), Relaxed);
+        let threshold = header.threshold.load(Relaxed).min(from);
+        header.threshold.store(threshold, Relaxed);
         let at_most = if in_the_way {
             Some(Duration::from_millis(5))
         } else {
@@ -455,32 +449,29 @@ impl PutGuard<'_> {
         self.state.count += messages;
         let side = &self.ring.header().put;
         side.prepare(self.state);
-        wake_some(side, messages.min(u64::from(u32::MAX)) as u32);
+        let count = messages.min(u64::from(u32::MAX)) as u32;
+        self.ring.signal().publish(&Futex, count);
     }
 
     /// Says again how things are, for those who slept because something was in the way.
     pub fn remind(&mut self) {
-        self.publish_again();
-    }
-
-    fn publish_again(&mut self) {
-        let side = &self.ring.header().put;
-        side.prepare(self.state);
-        wake_some(side, 1);
+        self.ring.header().put.prepare(self.state);
+        self.ring.signal().publish(&Futex, 1);
     }
 }
 
-/// Makes a prepared state count, and wakes so many who sleep on it, if anybody does.
-fn wake_some(side: &Side, count: u32) {
-    if side.watched.load(Relaxed) == 0 {
-        side.commit();
-        return;
-    }
-    match futex::add_and_wake(&side.sequence, count) {
-        // Whoever sleeps from now on says so again.
-        Ok(0) => side.watched.store(0, Relaxed),
-        Ok(_) => {}
-        Err(_) => side.commit(),
+/// The kernel.
+struct Futex;
+
+impl Kernel<AtomicU32> for Futex {
+    fn add_and_wake(&self, word: &AtomicU32, count: u32) -> u32 {
+        futex::add_and_wake(word, count).map_or_else(
+            |_| {
+                word.fetch_add(1, SeqCst);
+                0
+            },
+            |count| count as u32,
+        )
     }
 }
 
@@ -502,14 +493,15 @@ impl TakeGuard<'_> {
     pub fn publish(&mut self) {
         let side = &self.ring.header().taken;
         side.prepare(self.state);
-        if self.state.position < side.threshold.load(Relaxed) {
+        let threshold = &self.ring.header().threshold;
+        if self.state.position < threshold.load(Relaxed) {
             side.commit();
             return;
         }
         if futex::add_and_wake(&side.sequence, u32::MAX).is_err() {
             side.commit();
         }
-        side.threshold.store(u64::MAX, Relaxed);
+        threshold.store(u64::MAX, Relaxed);
     }
 }
 

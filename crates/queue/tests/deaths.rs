@@ -246,7 +246,7 @@ fn a_sleeper_that_died_keeps_nobody_from_being_woken() {
     });
     let other = Arc::clone(&queue);
     let taker = thread::spawn(move || wait(&other));
-    while queue.ring().header().put.threshold.load(SeqCst) as u32 != 2 {
+    while queue.ring().header().put.sleepers.load(SeqCst) != 2 {
         thread::yield_now();
     }
     put(&queue, b"it");
