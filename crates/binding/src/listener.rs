@@ -90,8 +90,8 @@ pub fn resolve_host(host: String, version: u32) -> Result<Vec<String>> {
     } else {
         Version::V4
     };
-    let found = address::resolve(&host, version)
-        .map_err(|error| Error::from_reason(error.to_string()))?;
+    let found =
+        address::resolve(&host, version).map_err(|error| Error::from_reason(error.to_string()))?;
     Ok(found.iter().map(IpAddr::to_string).collect())
 }
 
@@ -111,15 +111,17 @@ fn parse(address: &SocketAddress) -> io::Result<Address> {
     let host = address.host.as_deref().ok_or_else(invalid)?;
     let port = address.port.and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or_else(invalid)?;
-    Ok(Address::Inet(match host.parse().map_err(|_| invalid())? {
-        IpAddr::V4(ip) => SocketAddr::from((ip, port)),
-        IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(
-            ip,
-            port,
-            address.flowinfo.unwrap_or(0),
-            address.scope.unwrap_or(0),
-        )),
-    }))
+    Ok(Address::Inet(
+        match host.parse().map_err(|_| invalid())? {
+            IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+            IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(
+                ip,
+                port,
+                address.flowinfo.unwrap_or(0),
+                address.scope.unwrap_or(0),
+            )),
+        },
+    ))
 }
 
 fn show(address: &Address) -> SocketAddress {

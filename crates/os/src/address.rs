@@ -50,7 +50,7 @@ pub(crate) fn unix(name: &[u8]) -> io::Result<SocketAddrUnix> {
 
 fn bytes_of(address: &SocketAddrUnix) -> Vec<u8> {
     #[cfg(target_os = "linux")]
-    if let Some(name) = address.abstract_name() {
+    if let Some(name @ [_, ..]) = address.abstract_name() {
         return [b"\0", name].concat();
     }
     address
