@@ -27,7 +27,7 @@ interface Guest extends Arrival {
   readonly talk: Talk
   step: ReturnType<Talk['next']>
   /** When the patience with him ends, as of `performance.now()`. */
-  readonly end: number
+  end: number
   stopTimer: () => void
   stopWatching: () => void
 }
@@ -210,7 +210,11 @@ export class Reception {
       stopWatching: nothing,
     }
     this.#guests.add(guest)
-    guest.stopTimer = endEarly({ timeout: this.#patience }, () => this.#attend(guest))
+    guest.stopTimer = endEarly({ timeout: this.#patience }, () => {
+      // Timers may come a little early, and come once.
+      guest.end = Number.NEGATIVE_INFINITY
+      this.#attend(guest)
+    })
     this.#attend(guest)
   }
 
