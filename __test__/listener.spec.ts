@@ -362,7 +362,7 @@ timed('who is slow or leaves is not mentioned, and goes', async (t) => {
       socket.once('close', () => resolve())
     })
   const silent = await stranger(t, listener)
-  const slow = await stranger(t, listener, Buffer.from('0000', 'hex'))
+  const slow = await stranger(t, listener, Buffer.from('000000ff', 'hex'))
   const drip = setInterval(() => slow.write(Buffer.from('00', 'hex')), 60)
   const leaving = await stranger(t, listener, Buffer.from('00', 'hex'))
   leaving.destroy()

@@ -6,7 +6,7 @@
 import { type Address, addressFrom } from './address.js'
 import { answering, delivering, LONGEST_MESSAGE, RECEIVE, type Talk } from './challenge.js'
 import { Connection } from './connection.js'
-import { AuthenticationError, EOFError, OSError, TimeoutError } from './errors.js'
+import { AuthenticationError, OSError, TimeoutError } from './errors.js'
 import { debug } from './logger.js'
 import { native } from './native.js'
 import { errorOf, NOT_YET } from './native-status.js'
@@ -48,6 +48,16 @@ function* handshake(authkey: Uint8Array): Talk {
   yield* delivering(authkey)
   yield* answering(authkey)
 }
+
+/** What is wrong with what a peer said; nothing when it is not what was said. */
+const refusalOf = (error: unknown): AuthenticationError | undefined => {
+  if (error instanceof AuthenticationError) return error
+  if (!(error instanceof OSError) || error.message !== 'bad message length') return undefined
+  return new AuthenticationError(error.message, { cause: error })
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : 'it said nothing'
 
 const nothing = (): void => {}
 
@@ -257,19 +267,13 @@ export class Reception {
     this.#hand()
   }
 
-  /** Who has said something wrong is an error for whoever accepts; who said nothing is nobody. */
+  /** Who has said something wrong is an error for whoever accepts; who said nothing, or left, is nobody. */
   #refuse(guest: Guest, error: unknown): void {
     this.#dismiss(guest)
-    if (error === undefined || error instanceof EOFError || this.#waiters.length === 0) {
-      debug('a peer was sent away: %s', (error as Error | undefined)?.message ?? 'it said nothing')
-      return
-    }
-    const { message } = error as Error
-    const refusal =
-      error instanceof AuthenticationError
-        ? error
-        : new AuthenticationError(message, { cause: error })
-    this.#waiters.shift()!.fail(refusal)
+    const refusal = refusalOf(error)
+    const waiter = refusal === undefined ? undefined : this.#waiters.shift()
+    if (waiter !== undefined) waiter.fail(refusal)
+    else debug('a peer was sent away: %s', messageOf(error))
   }
 
   #dismiss(guest: Guest): void {
