@@ -74,5 +74,8 @@ row('_TestLogging.test_filename', (t) => {
   }
   // Source maps may say that it is the TypeScript.
   const file = basename(fileURLToPath(import.meta.url), '.js')
-  t.is(stream.text().replaceAll(/\.[jt]s\]/g, ']'), `[INFO] [${file}] 1\n[INFO] [${file}] 2\n[DEBUG] [${file}] 3\n`)
+  t.is(
+    stream.text().replaceAll(/\.[jt]s\]/g, ']'),
+    `[INFO] [${file}] 1\n[INFO] [${file}] 2\n[DEBUG] [${file}] 3\n`,
+  )
 })
