@@ -17,6 +17,7 @@ import {
   type ListenerOptions,
 } from 'node-multiprocessing/connection'
 import { connectOften, leaveListener, sendFunction } from './fixtures/listener.js'
+import { collectGarbage } from './helpers/garbage.js'
 import { resourcesOf } from './helpers/resources.js'
 import { temporaryFolder } from './helpers/temporary-folder.js'
 import { until } from './helpers/until.js'
@@ -192,6 +193,24 @@ timed('the socket file of a process that ends is removed', async (t) => {
   t.is(p.exitcode, 0)
   t.false(existsSync(address))
   for (const each of [ours, theirs]) each.close()
+})
+
+timed('a listener that nobody has any more is closed, and its file goes', async (t) => {
+  const abandon = (): string => new Listener().address as string
+  const address = abandon()
+  t.true(existsSync(address))
+  await collectGarbage()
+  await until('the file is gone', () => !existsSync(address))
+  await t.throwsAsync(Client(address), { code: 'ENOENT' })
+  // One that somebody waits at stays.
+  let path = ''
+  const accepting = (() => {
+    const listener = new Listener()
+    path = listener.address as string
+    return listener.accept()
+  })()
+  await collectGarbage()
+  closing(t, await Client(path), await accepting)
 })
 
 timed('time and signals', async (t) => {
