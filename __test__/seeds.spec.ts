@@ -22,6 +22,14 @@ const objectsAndBytes = [
 
 prints('pipe-example-connection-bytes', ...objectsAndBytes)
 prints('library-reference-connection-bytes', ...objectsAndBytes)
+const afterHello = ['hello', '8', 'Int32Array(5) [ 42, 1729, 0, 0, 0 ]']
+prints(
+  'library-reference-listener-client',
+  'connection accepted from 127.0.0.1',
+  "[ 2.25, null, 'junk' ]",
+  ...afterHello,
+)
+prints('library-reference-listener-client-processes', ...afterHello)
 prints('library-reference-pool-map', '[ 1, 4, 9 ]')
 prints('library-reference-hello-bob', 'hello bob')
 prints('library-reference-pipe', "[ 42, null, 'hello' ]")
@@ -109,6 +117,34 @@ test.serial('library-reference-process-states shows a process come and go', asyn
   t.is(started, `${name} pid=${child} parent=${pid} started> true`)
   t.is(stopped, `${name} pid=${child} parent=${pid} stopped exitcode=-SIGTERM> false`)
   t.deepEqual(rest, ['true', ''])
+  t.is(code, 0)
+})
+
+test.serial('library-reference-wait prints what each process sends, in its order', async (t) => {
+  const { code, stdout, stderr } = await run('library-reference-wait')
+  t.is(stderr, '')
+  t.is(stdout.match(/\n/g)?.length, 40)
+  for (const name of ['Process-1', 'Process-2', 'Process-3', 'Process-4']) {
+    const lines = Array.from({ length: 10 }, (_, i) => `[ ${i}, '${name}' ]`)
+    t.deepEqual(
+      stdout.split('\n').filter((line) => line.includes(name)),
+      lines,
+    )
+  }
+  t.is(code, 0)
+})
+
+test.serial('library-reference-logging logs to stderr, children too', async (t) => {
+  const { code, stdout, stderr } = await run('library-reference-logging')
+  t.is(stdout, '')
+  t.deepEqual(stderr.split('\n'), [
+    '[WARNING/MainProcess] doomed',
+    '[INFO/Process-1] child process calling self.run()',
+    '[INFO/Process-1] process shutting down',
+    '[INFO/Process-1] process exiting with exitcode 0',
+    '[INFO/MainProcess] process shutting down',
+    '',
+  ])
   t.is(code, 0)
 })
 

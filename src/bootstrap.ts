@@ -8,6 +8,7 @@ import { AuthenticationString } from './authentication-string.js'
 import { setStartMethod } from './context.js'
 import { SystemExit } from './errors.js'
 import { type Identity, parentOf, setIdentity } from './identity.js'
+import { info, inherit } from './logger.js'
 import { native } from './native.js'
 import { takeObjectFromFile } from './objects.js'
 import { type Preparation, type ProcessData, setPreload } from './preparation.js'
@@ -59,6 +60,7 @@ const run = async (self: Process): Promise<void> => {
   try {
     setBootstrapping(false)
     runAfterForkers()
+    info('child process calling self.run()')
     await self.run()
   } catch (error) {
     end(error)
@@ -75,6 +77,7 @@ const prepare = (preparation: Preparation, self: Process, parent: number): void 
   introduce(self, identity, daemon)
   if (startMethod !== null) setStartMethod(startMethod, { force: true })
   setPreload(preload)
+  inherit(preparation.log)
 }
 
 /** Says who this process is, and what becomes of it when it is interrupted, fails, or is left alone. */

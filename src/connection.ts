@@ -19,6 +19,26 @@ import {
   waitOptions,
 } from './waiting.js'
 
+export {
+  type Address,
+  addressType,
+  arbitraryAddress,
+  defaultFamily,
+  type Family,
+  families,
+  type InetAddress,
+} from './address.js'
+export {
+  answerChallenge,
+  answerChallengeSync,
+  type Challenged,
+  type ChallengedSync,
+  type DigestOptions,
+  deliverChallenge,
+  deliverChallengeSync,
+} from './challenge.js'
+export { Client, type ClientOptions, ClientSync, type ClientSyncOptions } from './client.js'
+export { Listener, type ListenerOptions } from './listener.js'
 export { type Waitable, wait, waitSync } from './wait.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'
 

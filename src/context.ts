@@ -11,6 +11,7 @@ import * as errors from './errors.js'
 import { RuntimeError, ValueError } from './errors.js'
 import { fork, HOW_TO_FORK } from './fork.js'
 import { forkserver, setForkserverPreload } from './forkserver.js'
+import { getLogger, logToStderr } from './logger.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'
 import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
@@ -80,6 +81,10 @@ export abstract class BaseContext {
   readonly activeChildren: typeof activeChildren = activeChildren
   /** As the package's function of this name. */
   readonly cpuCount: typeof cpuCount = cpuCount
+  /** As the package's function of this name. */
+  readonly getLogger: typeof getLogger = getLogger
+  /** As the package's function of this name. */
+  readonly logToStderr: typeof logToStderr = logToStderr
   /** As the package's function of this name. */
   readonly Pipe: typeof Pipe = Pipe
   /** As the package's class of this name, and so are the following: they belong to no start method. */

@@ -4,7 +4,9 @@
  * @module
  */
 import { runFinalizers } from './finalize.js'
+import { info } from './logger.js'
 import { native } from './native.js'
+import { isMainProcess } from './process-state.js'
 
 let exiting = false
 
@@ -26,11 +28,13 @@ export const atExitEndChildren = (end: () => void): void => {
 const onExit = (): void => {
   if (exiting) return
   exiting = true
+  info('process shutting down')
   // A thread's end is not the process's.
   if (native.isMainThread()) native.processIsExiting()
   runFinalizers(0)
   endChildren()
   runFinalizers(Number.NEGATIVE_INFINITY)
+  if (!isMainProcess) info('process exiting with exitcode %d', process.exitCode ?? 0)
 }
 
 /** Whether this listener for the end is the package's. */

@@ -87,6 +87,7 @@ export {
   explainFunction,
   type FunctionExplanation,
 } from './explain.js'
+export { getLogger, type Logger, logToStderr } from './logger.js'
 export { Pool, type PoolOptions } from './pool.js'
 export {
   AuthenticationString,

@@ -91,6 +91,7 @@ export class MessageStream {
   #watcher: Watcher | undefined
   /** Why nothing can be sent any more: a message was cut off in the middle. */
   #cut: Error | undefined
+  #beforeClosing: Set<() => void> | undefined
 
   /** Takes over the descriptor. */
   constructor(fd: number) {
@@ -109,11 +110,18 @@ export class MessageStream {
     return this.#senders.length > 0
   }
 
+  /** What is called right before the descriptor is closed. */
+  get beforeClosing(): Set<() => void> {
+    this.#beforeClosing ??= new Set()
+    return this.#beforeClosing
+  }
+
   /** Closes the descriptor; whoever waits is told. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     collected.unregister(this)
+    for (const leave of [...(this.#beforeClosing ?? [])]) leave()
     closeResources(this.#resources)
     const closed = new OSError('handle is closed')
     for (const waiting of this.#receivers.splice(0)) waiting.fail(closed)

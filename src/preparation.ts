@@ -3,6 +3,7 @@
  * @module
  */
 import { type Encoded, encode } from './codec/index.js'
+import { type Inheritance, inheritance } from './logger.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
 import { closeOwned, messageOf, type ObjectMessage } from './objects.js'
@@ -23,6 +24,8 @@ export interface Preparation {
   readonly startMethod: string | null
   /** The modules that a fork server of the child's own is to import first; null for the usual. */
   readonly preload: readonly string[] | null
+  /** What it inherits of the log. */
+  readonly log: Inheritance | null
   /** The environment, where it is not the one that the child is made with. */
   readonly environment: Readonly<Record<string, string | undefined>> | null
 }
@@ -76,6 +79,7 @@ export const getPreparationData = (
     directory: startsIn === undefined ? null : currentDirectory(),
     startMethod,
     preload,
+    log: inheritance(),
     environment: null,
   }
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { Finalize } from './finalize.js'
+import { info } from './logger.js'
 
 let tempDir: string | undefined
 
@@ -19,6 +20,7 @@ export const getTempDir = (): string => {
   if (tempDir === undefined) {
     const made = mkdtempSync(resolve(tmpdir(), 'pymp-'))
     tempDir = made
+    info('created temp directory %s', made)
     new Finalize(null, () => rmSync(made, { recursive: true, force: true }), { exitpriority: -100 })
   }
   return tempDir

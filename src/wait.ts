@@ -2,10 +2,13 @@
  * Waiting for the first of many things.
  * @module
  */
+import type { Socket } from 'node:net'
 import { Connection } from './connection.js'
 import { ValueError } from './errors.js'
+import { Listener } from './listener.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
+import { putBack, setFor, type WaitSet } from './wait-set.js'
 import {
   atOnce,
   checkedWait,
@@ -19,10 +22,30 @@ import {
 } from './waiting.js'
 import { READABLE, Watcher } from './watcher.js'
 
-/** What can be waited for: a Connection, a descriptor's number (a sentinel too), or what has one. */
-export type Waitable = Connection | number | { fileno(): number }
+/**
+ * What can be waited for: a Connection, a Listener, a socket of `node:net`, a descriptor's number (a
+ * sentinel too), or what has one.
+ */
+export type Waitable = Connection | Listener | Socket | number | { fileno(): number }
 
-const descriptorOf = (object: Waitable): number => {
+interface SocketInside extends Socket {
+  _handle?: { fd?: number } | null
+}
+
+/** A socket of Node's, which reads by itself when it is watched. */
+const isSocket = (object: unknown): object is SocketInside =>
+  typeof object === 'object' && object !== null && 'readableLength' in object && '_handle' in object
+
+/** What has come of a socket is already read by Node, or its end is. */
+const isFilled = (socket: SocketInside): boolean =>
+  socket.readableLength > 0 || socket.readableEnded || socket.destroyed
+
+/** No descriptor: there is nothing that the kernel could tell. */
+const NONE = -1
+
+const descriptorOf = (waitable: Waitable): number => {
+  if (isSocket(waitable)) return waitable._handle?.fd ?? NONE
+  const object = waitable as Exclude<Waitable, Socket>
   if (typeof object !== 'number' && typeof object?.fileno !== 'function') {
     throw new TypeError(`a Connection or a descriptor is wanted, not ${show(object)}`)
   }
@@ -31,14 +54,111 @@ const descriptorOf = (object: Waitable): number => {
   return descriptorNumber(fd)
 }
 
-const ready = <T>(objects: readonly T[], fds: number[], timeout: number): T[] => {
-  const indices = native.waitReady(fds, [], timeout)
-  if (indices.length > 0) checked(indices[0]!, 'poll')
-  return indices.map((index) => objects[index]!)
+/** Whether something is ready that the kernel knows nothing of. */
+const isReadyHere = (object: unknown): boolean =>
+  isSocket(object) ? isFilled(object) : object instanceof Listener && object.reception.hasArrivals
+
+const byNumber = (a: number, b: number): number => a - b
+
+/** A list of things to wait for. */
+class Waiting<T extends Waitable> {
+  readonly #all: readonly T[]
+  /** Those of many connections; nothing when there are few. */
+  readonly #set: WaitSet | undefined
+  /** The indices of those that are not in the set. */
+  readonly #rest: readonly number[]
+  readonly #fds: readonly number[]
+
+  constructor(objects: Iterable<T>) {
+    this.#all = [...objects]
+    this.#set = setFor(this.#all)
+    this.#rest = this.#set?.others ?? [...this.#all.keys()]
+    try {
+      this.#fds = this.#rest.map((index) => descriptorOf(this.#all[index]!))
+    } catch (error) {
+      this.end()
+      throw error
+    }
+  }
+
+  /** Those that are ready, after so many milliseconds at most; `blocking` for who will not come back. */
+  ready(timeout: number, blocking: boolean): T[] {
+    const indices: number[] = []
+    const asked: number[] = []
+    const fds: number[] = []
+    for (const [place, index] of this.#rest.entries()) {
+      const object = this.#all[index]
+      if (isReadyHere(object)) indices.push(index)
+      // A socket has been read when Node says so, unless Node cannot.
+      else if (this.#fds[place] !== NONE && (blocking || !isSocket(object))) {
+        asked.push(index)
+        fds.push(this.#fds[place]!)
+      }
+    }
+    this.#ask(asked, fds, indices.length > 0 ? 0 : timeout, indices)
+    if (indices.length > 1) indices.sort(byNumber)
+    return indices.map((index) => this.#all[index]!)
+  }
+
+  /** Calls one of the two when something may be ready; what is returned calls it off. */
+  watch(settle: () => void, fail: (error: unknown) => void): () => void {
+    const callOff: (() => void)[] = []
+    const end = (): void => {
+      for (const call of callOff) call()
+    }
+    try {
+      if (this.#set !== undefined) callOff.push(this.#set.whenReadable(settle, fail))
+      for (const [place, index] of this.#rest.entries()) {
+        callOff.push(watchOne(this.#all[index]!, this.#fds[place]!, settle, fail))
+      }
+    } catch (error) {
+      end()
+      throw error
+    }
+    return end
+  }
+
+  /** It is over. */
+  end(): void {
+    if (this.#set !== undefined) putBack(this.#set)
+  }
+
+  #ask(asked: readonly number[], fds: number[], timeout: number, indices: number[]): void {
+    const set = this.#set
+    if (set !== undefined && fds.length === 0 && timeout === 0) {
+      set.collect(indices)
+      return
+    }
+    const found = native.waitReady(set === undefined ? fds : [...fds, set.fd], [], timeout)
+    if (found.length > 0) checked(found[0]!, 'poll')
+    for (const place of found) {
+      if (place < fds.length) indices.push(asked[place]!)
+      else set?.collect(indices)
+    }
+  }
 }
 
-/** Calls one of the two when a descriptor is readable; what is returned calls it off. */
-const watch = (fd: number, settle: () => void): (() => void) => {
+const watchOne = (
+  object: Waitable,
+  fd: number,
+  settle: () => void,
+  fail: (error: unknown) => void,
+): (() => void) => {
+  if (object instanceof Connection) return object.stream.whenReadable(settle, fail)
+  if (object instanceof Listener) return object.reception.whenReadable(settle, fail)
+  return isSocket(object) ? watchSocket(object, settle) : watchDescriptor(fd, settle)
+}
+
+const SIGNS = ['readable', 'end', 'close'] as const
+
+const watchSocket = (socket: SocketInside, settle: () => void): (() => void) => {
+  for (const sign of SIGNS) socket.on(sign, settle)
+  return () => {
+    for (const sign of SIGNS) socket.off(sign, settle)
+  }
+}
+
+const watchDescriptor = (fd: number, settle: () => void): (() => void) => {
   // A copy, as the descriptor is somebody else's, who may close it meanwhile.
   const copy = checked(native.duplicateDescriptor(fd), 'dup')
   const watcher = new Watcher(copy, settle)
@@ -50,8 +170,11 @@ const watch = (fd: number, settle: () => void): (() => void) => {
 }
 
 /**
- * Waits until one of the objects is ready: a message or the end for a Connection, the end of the process
- * for a sentinel.
+ * Waits until one of the objects is ready: a message or the end for a Connection, somebody to accept for a
+ * Listener, bytes or the end for a socket, the end of the process for a sentinel.
+ *
+ * A list of many connections that is waited for again is waited for faster: those that are idle cost next
+ * to nothing.
  *
  * @returns All that are ready, in the order given; none after the timeout.
  * @throws TypeError for what cannot be waited for; OSError for what is closed, also while it is waited
@@ -64,40 +187,50 @@ export const wait = async <T extends Waitable>(
   options: WaitOptions = {},
 ): Promise<T[]> => {
   checkedWait(options)
-  const all = [...objects]
-  const fds = all.map(descriptorOf)
-  const now = ready(all, fds, 0)
-  if (now.length > 0 || milliseconds(options.timeout) === 0) return now
+  const waiting = new Waiting(objects)
+  try {
+    const left = clock(milliseconds(options.timeout))
+    for (;;) {
+      const now = waiting.ready(0, false)
+      const time = left()
+      if (now.length > 0 || time === 0) return now
+      const timely = await untilSome(waiting, { ...options, timeout: time < 0 ? null : time })
+      if (!timely) return waiting.ready(0, false)
+    }
+  } finally {
+    waiting.end()
+  }
+}
+
+const untilSome = async (waiting: Waiting<Waitable>, options: WaitOptions): Promise<boolean> => {
   const callOff: (() => void)[] = []
   try {
-    const timely = await new Promise<boolean>((resolve, reject) => {
-      const settle = (): void => resolve(true)
+    return await new Promise<boolean>((resolve, reject) => {
       callOff.push(endEarly(options, reject, () => resolve(false)))
-      for (const [index, object] of all.entries()) {
-        const readable =
-          object instanceof Connection
-            ? object.stream.whenReadable(settle, reject)
-            : watch(fds[index]!, settle)
-        callOff.push(readable)
-      }
+      callOff.push(waiting.watch(() => resolve(true), reject))
     })
-    return timely ? ready(all, fds, 0) : []
   } finally {
     for (const call of callOff) call()
   }
 }
 
-/** The same, blocking. */
+/**
+ * The same, blocking. A socket of `node:net` is ready, too, when there is something that Node will read
+ * from it as soon as the event loop turns.
+ */
 export const waitSync = <T extends Waitable>(
   objects: Iterable<T>,
   { timeout }: TimeoutOptions = {},
 ): T[] => {
   const left = clock(milliseconds(timeout))
   const slice = atOnce(left)
-  const all = [...objects]
-  const fds = all.map(descriptorOf)
-  for (;;) {
-    const found = ready(all, fds, slice())
-    if (found.length > 0 || left() === 0) return found
+  const waiting = new Waiting(objects)
+  try {
+    for (;;) {
+      const found = waiting.ready(slice(), true)
+      if (found.length > 0 || left() === 0) return found
+    }
+  } finally {
+    waiting.end()
   }
 }

@@ -3,6 +3,7 @@
 //! What can go wrong on a hot path is a negative number ([`status`]), not an exception: the facade turns
 //! it into the documented error. All state belongs to the environment (the thread) that made it.
 
+mod challenge;
 mod connection;
 mod descriptor;
 mod event_loop;
@@ -11,6 +12,7 @@ mod fork;
 mod heap;
 mod identity;
 mod layout;
+mod listener;
 mod memory_file;
 mod process;
 mod queue;
@@ -21,6 +23,7 @@ mod source;
 mod stack;
 mod status;
 mod synchronize;
+mod wait_set;
 mod waiter;
 mod watcher;
 

@@ -3,11 +3,14 @@
 //! One file per concept of the operating system. Nothing here knows what the bytes mean, and nothing
 //! here knows that JavaScript exists.
 
+pub mod address;
+pub mod client;
 pub mod descriptor;
 pub mod executable;
 pub mod file_lock;
 pub mod fresh_memory;
 pub mod futex;
+pub mod listener;
 pub mod mapping;
 pub mod memory_file;
 pub mod named_memory;
@@ -20,4 +23,5 @@ pub mod robust_mutex;
 pub mod shared_file;
 pub mod shared_memory;
 pub mod socket;
+pub mod wait_set;
 pub mod wake_up;

@@ -4,12 +4,12 @@ use std::io;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Fills a few bytes with what nobody can foresee.
+/// Fills up to 256 bytes with what nobody can foresee.
 ///
 /// # Errors
 /// `EAGAIN` in the first moments of a machine's life.
-pub fn fill(bytes: &mut [u8; 4]) -> io::Result<()> {
-    let filled = getrandom(bytes.as_mut_slice(), GetRandomFlags::NONBLOCK)?;
+pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    let filled = getrandom(&mut *bytes, GetRandomFlags::NONBLOCK)?;
     if filled == bytes.len() {
         Ok(())
     } else {
