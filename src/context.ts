@@ -3,11 +3,13 @@
  * `multiprocessing.context`.
  * @module
  */
+
+import { canFork } from './can-fork.js'
 import type { Child } from './children.js'
 import { Pipe } from './connection.js'
 import * as errors from './errors.js'
 import { RuntimeError, ValueError } from './errors.js'
-import { canFork, fork, HOW_TO_FORK } from './fork.js'
+import { fork, HOW_TO_FORK } from './fork.js'
 import { forkserver, setForkserverPreload } from './forkserver.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'

@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module'
 import { inspect } from 'node:util'
 import { liveAsCopy } from './bootstrap.js'
+import { canFork } from './can-fork.js'
 import { Child } from './children.js'
 import { RuntimeError } from './errors.js'
 import { abandonStack, becomeForked, makeRandomExchangeable, prepareForForks } from './forked.js'
@@ -19,14 +20,6 @@ import type { Process } from './process.js'
 import { currentProcess, stateOf } from './process-state.js'
 import type * as RefuseThreads from './refuse-threads.js'
 import { writeError } from './standard-error.js'
-
-/** The options without which V8 has threads that a copy would miss; see `forkserver.ts`. */
-const NEEDED = [/^--single[-_]threaded$/, /^--v8-pool-size=1$/]
-
-/** Whether this process can be forked. */
-export const canFork = (): boolean =>
-  process.platform === 'linux' &&
-  NEEDED.every((needed) => process.execArgv.some((option) => needed.test(option)))
 
 /** What to do to have it. */
 export const HOW_TO_FORK = 'start the program with node --single-threaded --v8-pool-size=1'

@@ -3,6 +3,7 @@
  * @module
  */
 import { constants } from 'node:buffer'
+import { canFork } from './can-fork.js'
 import {
   type BufferTransport,
   type DecodeContext,
@@ -30,6 +31,8 @@ export interface Block {
   readonly tag: number
   /** The same for every Block of the same memory in this process. */
   readonly key: string
+  /** The object that is made over it, if there is one and it lives. */
+  object: WeakRef<object> | undefined
 }
 
 /** Counts the forks that have led to this process. */
@@ -40,6 +43,12 @@ export const forgetTags = (): void => {
   forks++
 }
 
+/**
+ * Whether a block may come in that this thread has not sent: a copy of this process has all that it has. Those
+ * that cannot be copied need not note down each block.
+ */
+const mayBeCopied = canFork()
+
 class HeapBlock implements Block {
   readonly buffer: ArrayBuffer
   readonly handle: number
@@ -48,6 +57,8 @@ class HeapBlock implements Block {
   readonly offset: number
   #tag = 0
   #tagOf = -1
+  #isKnown = false
+  object: WeakRef<object> | undefined
 
   constructor(buffer: ArrayBuffer, handle: number, segment: number, offset: number) {
     this.buffer = buffer
@@ -55,10 +66,18 @@ class HeapBlock implements Block {
     this.segment = segment
     this.offset = offset
     blocks.set(buffer, this)
-    byKey.set(this.key, new WeakRef(buffer))
-    collected.register(buffer, this.key)
+    if (mayBeCopied) this.know()
     if (buffer.byteLength === 0) emptyBlocks.register(buffer, handle)
     useBufferTransport(transport)
+  }
+
+  /** Notes down that the block may come in, and is to be this one then. */
+  know(): void {
+    if (this.#isKnown) return
+    this.#isKnown = true
+    const { key } = this
+    byKey.set(key, new WeakRef(this.buffer))
+    collected.register(this.buffer, key)
   }
 
   get tag(): number {
@@ -79,7 +98,7 @@ const keyOf = (segment: number, offset: number, size: number): string =>
 
 const blocks = new WeakMap<ArrayBufferLike, HeapBlock>()
 
-/** The buffers of all blocks: any may come in, as a copy of this process may have sent it. */
+/** The buffers of the blocks that may come in. */
 const byKey = new Map<string, WeakRef<ArrayBuffer>>()
 
 const collected = new FinalizationRegistry((key: string) => {
@@ -123,6 +142,7 @@ type BlockState = readonly [index: number, offset: number, size: number]
  */
 export const reduceBlock = (block: Block, context: EncodeContext): unknown => {
   const { handle, segment, offset, buffer } = block as HeapBlock
+  ;(block as HeapBlock).know()
   const { fd, index } = context.own(`segment ${segment}`, () => openLease(handle))
   checked(native.leaseBlock(handle, fd), 'fcntl')
   const state: BlockState = [index, offset, buffer.byteLength]
@@ -149,7 +169,9 @@ export const rebuildBlock = (state: unknown, context: DecodeContext): Block => {
     native.releaseBlock(handle)
     return blocks.get(known)!
   }
-  return new HeapBlock(bufferOf(handle, size), handle, segment, offset)
+  const block = new HeapBlock(bufferOf(handle, size), handle, segment, offset)
+  block.know()
+  return block
 }
 
 const bufferOf = (handle: number, size: number): ArrayBuffer => {

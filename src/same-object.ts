@@ -6,8 +6,6 @@ import type { DecodeContext } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import { type Block, rebuildBlock } from './heap.js'
 
-const objects = new WeakMap<Block, WeakRef<object>>()
-
 /**
  * The object over a block that came in: the one that this thread has, or the one that `make` makes.
  *
@@ -22,7 +20,7 @@ export const rebuildOver = <T extends object>(
 ): T => {
   const block = rebuildBlock(state, context)
   if (block.buffer.byteLength !== size) throw new UnpicklingError('a block has the wrong size')
-  const known = objects.get(block)?.deref()
+  const known = block.object?.deref()
   if (known !== undefined) return known as T
   const made = make(block)
   isObjectOf(block, made)
@@ -31,5 +29,5 @@ export const rebuildOver = <T extends object>(
 
 /** An object was made over a block: it is the one that comes back when it is sent. */
 export const isObjectOf = (block: Block, object: object): void => {
-  objects.set(block, new WeakRef(object))
+  block.object = new WeakRef(object)
 }
