@@ -182,3 +182,17 @@ test('a main module without a guard is told who could not import it', async (t) 
     t.is(/RuntimeError: .* this one, (.*), still imports/.exec(stderr)?.[1], who, stderr)
   }
 })
+
+prints(
+  'what a copy sends of the memory that both have is what its parent has',
+  `const [mine, theirs] = mp.Pipe()
+   const lock = new mp.Lock()
+   const array = mp.share(new Uint8Array(4))
+   copy(() => {
+     array[1] = 5
+     theirs.sendSync([lock, array])
+   })
+   const [sameLock, sameArray] = mine.recvSync()
+   say([lock === sameLock, array.buffer === sameArray.buffer, sameArray[1]])`,
+  'ended 0 true,true,5',
+)

@@ -12,6 +12,7 @@ import {
   shareableListItem,
   sharedMemoryLarge,
   sharedMemorySmall,
+  sharedMemoryUntouched,
 } from './shared-memory/scenario.js'
 import { sharedCounter, typedArrayReads } from './shared-values/scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
@@ -32,6 +33,7 @@ export const scenarios: readonly Scenario[] = [
   poolApply,
   poolMap,
   sharedMemorySmall,
+  sharedMemoryUntouched,
   sharedMemoryLarge,
   shareableListItem,
   lockUncontended,

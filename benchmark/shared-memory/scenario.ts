@@ -25,6 +25,7 @@ const amounts = {
 }
 
 const SMALL = { size: 4096, fill: false }
+const UNTOUCHED = { size: 1 << 20, fill: false }
 const LARGE = { size: 16 << 20, fill: true }
 
 /** A block of a page. */
@@ -36,6 +37,17 @@ export const sharedMemorySmall: Scenario = {
   amounts,
   peers: [ours('createAndUnlink', SMALL), python('create', 'SharedMemory', SMALL)],
   floors: [{ ours: 'ours', against: ['python'], factor: 1.25 }],
+}
+
+/** A block that nobody writes to. What ours takes longer is the memory, which CPython has not taken yet. */
+export const sharedMemoryUntouched: Scenario = {
+  name: 'shared-memory-untouched',
+  title: 'make a block of shared memory of 1 MiB, close it, unlink it',
+  unit: { label: 'µs', better: 'lower' },
+  rounds: 7,
+  amounts,
+  peers: [ours('createAndUnlink', UNTOUCHED), python('create', 'SharedMemory', UNTOUCHED)],
+  floors: [],
 }
 
 /** A block that is large, and written to: ours takes its memory when it is made, CPython when it is used. */
