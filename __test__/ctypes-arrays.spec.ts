@@ -80,6 +80,9 @@ test('a typed array shows the same memory', (t) => {
   t.true(mp.RawArray('q', 1).typedArray() instanceof BigInt64Array)
   t.true(mp.RawArray('c', 1).typedArray() instanceof Uint8Array)
   t.throws(() => mp.RawArray(Point, 1).typedArray(), { instanceOf: TypeError })
+  // The types know which: no cast.
+  const [doubles, integers]: [Float64Array, Int32Array] = [view, mp.RawArray('i', 1).typedArray()]
+  t.is(doubles.length + integers.length, 4)
 })
 
 test('typed arrays are copied as numbers', (t) => {

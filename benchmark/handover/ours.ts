@@ -14,7 +14,7 @@ interface Amounts {
 export const handOver = async ({ size, repeats }: Amounts): Promise<number> => {
   const { connection, end } = startPair(lookAtBothEnds)
   const arrays = Array.from({ length: repeats + 1 }, () => {
-    const array = mp.RawArray('B', size).typedArray() as Uint8Array
+    const array = mp.RawArray('B', size).typedArray()
     mark(array)
     return array
   })

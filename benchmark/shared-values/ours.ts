@@ -31,7 +31,7 @@ interface Reading extends Duration {
 
 /** Reads an array of C doubles as a typed array, in nanoseconds an element. */
 export const readTypedArray = ({ count, ...duration }: Reading): number =>
-  readAll(duration, mp.RawArray('d', count).typedArray() as Float64Array)
+  readAll(duration, mp.RawArray('d', count).typedArray())
 
 /** Reads what share made. */
 export const readShared = ({ count, ...duration }: Reading): number =>

@@ -58,10 +58,9 @@ export interface ArrayType<T extends CData>
   new (values?: SequenceFor<T>): ArrayOf<T>
 }
 
-/** The typed array that some memory is. */
-export type TypedArrayOf<V> = V extends bigint
-  ? BigInt64Array | BigUint64Array
-  : Exclude<AnyArray, BigInt64Array | BigUint64Array>
+/** The typed array that an array of a type is in memory; there is none of structures. */
+export type TypedArrayOf<T extends CData> =
+  T extends SimpleData<any, any, infer View> ? View : never
 
 const viewAt = ({ element, length, bare }: ArrayInfo, memory: Memory, offset: number) => {
   const { storage, swapped } = element
@@ -287,12 +286,12 @@ export class ArrayData<T extends CData = CData> extends CData {
    * @throws TypeError when the elements are no numbers, or are not aligned, or have another byte order than
    * this machine's.
    */
-  typedArray(): TypedArrayOf<ElementOf<T>> {
+  typedArray(): TypedArrayOf<T> {
     const view = this[VIEW]
     if (view === null) {
       throw new TypeError(`${typeOf(this).name} is no typed array in memory`)
     }
-    return view as TypedArrayOf<ElementOf<T>>
+    return view as TypedArrayOf<T>
   }
 
   /**

@@ -15,49 +15,49 @@ import {
 } from './simple.js'
 
 /** `_Bool`: true or false; whatever is assigned counts as one of the two. */
-export class c_bool extends AtomicData<boolean, unknown> {}
+export class c_bool extends AtomicData<boolean, unknown, Uint8Array> {}
 
 /** `char`: one byte, as a Buffer; it may be given as bytes, as text of one byte, or as its number. */
-export class c_char extends SimpleData<Buffer, Uint8Array | string | number> {}
+export class c_char extends SimpleData<Buffer, Uint8Array | string | number, Uint8Array> {}
 
 /** `wchar_t`: one character. */
-export class c_wchar extends SimpleData<string> {}
+export class c_wchar extends SimpleData<string, string, Uint16Array | Uint32Array> {}
 
 /** `signed char`: an integer of 8 bits. */
-export class c_byte extends IntegerData<number> {}
+export class c_byte extends IntegerData<number, Int8Array> {}
 
 /** `unsigned char`: an integer of 8 bits, not negative. */
-export class c_ubyte extends IntegerData<number> {}
+export class c_ubyte extends IntegerData<number, Uint8Array> {}
 
 /** `short`: an integer of 16 bits. */
-export class c_short extends IntegerData<number> {}
+export class c_short extends IntegerData<number, Int16Array> {}
 
 /** `unsigned short`: an integer of 16 bits, not negative. */
-export class c_ushort extends IntegerData<number> {}
+export class c_ushort extends IntegerData<number, Uint16Array> {}
 
 /** `int`: an integer of 32 bits. */
-export class c_int extends IntegerData<number> {}
+export class c_int extends IntegerData<number, Int32Array> {}
 
 /** `unsigned int`: an integer of 32 bits, not negative. */
-export class c_uint extends IntegerData<number> {}
+export class c_uint extends IntegerData<number, Uint32Array> {}
 
 /** `long`: an integer of 64 bits, a bigint; where C's has 32 bits, as on Windows, a number. */
-export class c_long extends IntegerData<bigint> {}
+export class c_long extends IntegerData<bigint, BigInt64Array> {}
 
 /** `unsigned long`: as `c_long`, not negative. */
-export class c_ulong extends IntegerData<bigint> {}
+export class c_ulong extends IntegerData<bigint, BigUint64Array> {}
 
 /** `long long`: an integer of 64 bits, a bigint. */
-export class c_longlong extends IntegerData<bigint> {}
+export class c_longlong extends IntegerData<bigint, BigInt64Array> {}
 
 /** `unsigned long long`: an integer of 64 bits, a bigint that is not negative. */
-export class c_ulonglong extends IntegerData<bigint> {}
+export class c_ulonglong extends IntegerData<bigint, BigUint64Array> {}
 
 /** `float`: a number of 32 bits. */
-export class c_float extends NumberData<number, number | bigint> {}
+export class c_float extends NumberData<number, number | bigint, Float32Array> {}
 
 /** `double`: a number of 64 bits. */
-export class c_double extends NumberData<number, number | bigint> {}
+export class c_double extends NumberData<number, number | bigint, Float64Array> {}
 
 const classes: Record<string, DataType> = {
   c_bool,

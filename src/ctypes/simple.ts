@@ -79,12 +79,15 @@ const describe = (type: DataType): Description => {
  *
  * Mirrors ctypes' `_SimpleCData`.
  */
-export abstract class SimpleData<V, Given = V> extends CData {
+export abstract class SimpleData<V, Given = V, View = unknown> extends CData {
   /** @internal */
   declare readonly [ATOMIC]: AtomicOperations
 
   /** Tells the types of values apart. */
   declare protected readonly valueType: V
+
+  /** Tells what arrays of it are in memory. */
+  declare protected readonly viewType: View
 
   /**
    * @param value - Zero when there is none.
@@ -129,7 +132,7 @@ export abstract class SimpleData<V, Given = V> extends CData {
  * A value with atomic operations. None takes a lock: each is one step for all processes and threads. They
  * throw a TypeError where the memory is not aligned or has another byte order than this machine's.
  */
-export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
+export abstract class AtomicData<V, Given = V, View = unknown> extends SimpleData<V, Given, View> {
   /** Reads the value; a loop that does so sees what another process writes. */
   load(): V {
     return this[ATOMIC].load(this)
@@ -155,7 +158,7 @@ export abstract class AtomicData<V, Given = V> extends SimpleData<V, Given> {
 }
 
 /** A number: what can be added to atomically. */
-export abstract class NumberData<V, Given = V> extends AtomicData<V, Given> {
+export abstract class NumberData<V, Given = V, View = unknown> extends AtomicData<V, Given, View> {
   /** Adds, and returns what was there before. Integers lose what does not fit. */
   add(value: Given): V {
     return this[ATOMIC].add(this, value)
@@ -168,7 +171,7 @@ export abstract class NumberData<V, Given = V> extends AtomicData<V, Given> {
 }
 
 /** An integer. */
-export abstract class IntegerData<V> extends NumberData<V, number | bigint> {
+export abstract class IntegerData<V, View = unknown> extends NumberData<V, number | bigint, View> {
   /** Clears the bits that `value` does not have, and returns what was there before. */
   and(value: number | bigint): V {
     return this[ATOMIC].and(this, value)
