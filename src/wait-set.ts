@@ -178,9 +178,15 @@ export const setFor = (list: readonly unknown[]): WaitSet | undefined => {
   for (const object of list) if (object instanceof Connection) connections++
   if (connections < MANY) return undefined
   const set = idle.pop() ?? newSet()
-  if (set === undefined || set.take(list)) return set
-  set.close()
-  return undefined
+  if (set === undefined) return undefined
+  let taken = false
+  try {
+    // One of them may be closed already, which is an error.
+    taken = set.take(list)
+  } finally {
+    if (!taken) set.close()
+  }
+  return taken ? set : undefined
 }
 
 const newSet = (): WaitSet | undefined => {
