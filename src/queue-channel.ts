@@ -251,15 +251,15 @@ const FLUSH_PRIORITY = -5
 
 /** The process does not end before what was put in, by any of its threads, is where others can take it. */
 const flushAtExit = (): void => {
+  atExit?.cancel()
   if (!native.isMainThread()) return
-  new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
+  atExit = new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
 }
 
+let atExit: Finalize | undefined
 flushAtExit()
-let ownProcess = process.pid
 whenCopied(() => {
   native.renewQueues()
-  if (process.pid === ownProcess) return
-  ownProcess = process.pid
+  // A copy has no finalizers, or has run them when it practised its end.
   flushAtExit()
 })
