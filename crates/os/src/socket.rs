@@ -53,8 +53,7 @@ pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// `EAGAIN` when there is none.
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    let (length, _) =
-        rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
+    let (length, _) = rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
     Ok(length)
 }
 
