@@ -249,18 +249,18 @@ const collected = new FinalizationRegistry((handle: number) => native.closeQueue
 /** As the reference has it, after children have ended that are no daemons. */
 const FLUSH_PRIORITY = -5
 
-let flush: Finalize | undefined
+let atExit: Finalize | undefined
 
 /** The process does not end before what was put in, by any of its threads, is where others can take it. */
 const flushAtExit = (): void => {
+  atExit?.cancel()
   if (!native.isMainThread()) return
-  flush?.cancel()
-  flush = new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
+  atExit = new Finalize(null, () => native.flushQueues(), { exitpriority: FLUSH_PRIORITY })
 }
 
 flushAtExit()
 whenCopied(() => {
   native.renewQueues()
-  // A copy that has rehearsed what it will do gets here twice, and forgets each time what was to be done.
+  // A copy has no finalizers, or has run them when it practised its end.
   flushAtExit()
 })

@@ -161,7 +161,7 @@ fn each_message_is_taken_once() {
             scope.spawn(move || {
                 for number in 0..EACH {
                     let number = sender * EACH + number;
-                    let length = if number % 97 == 0 {
+                    let length = if number.is_multiple_of(97) {
                         20_000
                     } else {
                         (number % 300) as usize
