@@ -325,19 +325,16 @@ rowInBothForms('_TestProcess.test_lose_target_ref', async (t, { calls }) => {
 
 rowInBothForms('_TestProcess.test_child_fd_inflation', async (t, { calls }) => {
   const [results, resultWriter] = mp.Pipe({ duplex: false })
-  const [gateReader, gate] = mp.Pipe({ duplex: false })
+  const gate = new mp.Event()
   const children = Array.from({ length: 5 }, () => {
-    const args = [resultWriter, gateReader, calls.form]
+    const args = [resultWriter, gate, calls.form]
     return new mp.Process({ target: child.sendDescriptorCount, args })
   })
   for (const p of children) p.start()
   resultWriter.close()
-  gateReader.close()
   const counts: number[] = []
   for (const _ of children) counts.push(await calls.recv(results))
-  // Copies of this process hold our end of the gate as well, and would not see it closed.
-  for (const _ of children) await calls.send(gate, 'go')
-  gate.close()
+  gate.set()
   for (const p of children) await calls.join(p)
   t.is(new Set(counts).size, 1, `counts: ${counts}`)
   t.deepEqual(new Set(children.map((p) => p.exitcode)), new Set([0]))
