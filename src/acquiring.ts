@@ -6,7 +6,7 @@ import { TimeoutError } from './errors.js'
 import { type Held, heldUntil } from './held.js'
 import { isInterruptible } from './interruptible.js'
 import { DONE, errorOf, NOT_YET, TAKEN_OVER } from './native-status.js'
-import { forgetWait, whenCopied, whenOver } from './waiter.js'
+import { clearWhenCopied, forgetWait, whenOver } from './waiter.js'
 import {
   atOnce,
   checkedWait,
@@ -61,9 +61,7 @@ export class WaitingLine {
 
   constructor(gate: Gate) {
     this.#gate = gate
-    const reference = new WeakRef(this)
-    lines.add(reference)
-    collected.register(this, reference)
+    clearWhenCopied(this)
   }
 
   /** Whether nobody waits. */
@@ -162,12 +160,6 @@ export class WaitingLine {
 
 /** Why somebody gives up whose time is over; those who wait are told in another way. */
 const OUT_OF_TIME = Symbol('out of time')
-
-const lines = new Set<WeakRef<WaitingLine>>()
-const collected = new FinalizationRegistry((line: WeakRef<WaitingLine>) => lines.delete(line))
-whenCopied(() => {
-  for (const line of lines) line.deref()?.clear()
-})
 
 /** The time that a call which acquires may take, once its options are known to be right. */
 export const acquireTime = (options: AcquireOptions): number => {

@@ -5,7 +5,7 @@
 import { native } from './native.js'
 import { DONE, errorOf, NOT_HELD, NOT_YET } from './native-status.js'
 import type { QueueChannel } from './queue-channel.js'
-import { forgetWait, whenCopied, whenOver } from './waiter.js'
+import { clearWhenCopied, forgetWait, whenOver } from './waiter.js'
 import { endEarly, FOREVER } from './waiting.js'
 
 /** One who waits. */
@@ -25,9 +25,7 @@ export class PutLine {
 
   constructor(channel: QueueChannel) {
     this.#channel = channel
-    const reference = new WeakRef(this)
-    lines.add(reference)
-    collected.register(this, reference)
+    clearWhenCopied(this)
   }
 
   /** Whether nobody waits. */
@@ -144,9 +142,3 @@ const GLANCE = 10
 
 /** Why somebody gives up whose time is over. */
 const OUT_OF_TIME = Symbol('out of time')
-
-const lines = new Set<WeakRef<PutLine>>()
-const collected = new FinalizationRegistry((line: WeakRef<PutLine>) => lines.delete(line))
-whenCopied(() => {
-  for (const line of lines) line.deref()?.clear()
-})

@@ -8,7 +8,7 @@ import { native } from './native.js'
 import { BUSY, DONE, errorOf, LARGE, NOT_YET } from './native-status.js'
 import { objectFrom, objectFromSync } from './objects.js'
 import type { QueueChannel } from './queue-channel.js'
-import { forgetWait, whenCopied, whenOver } from './waiter.js'
+import { clearWhenCopied, forgetWait, whenOver } from './waiter.js'
 import { endEarly, FOREVER } from './waiting.js'
 
 /** One who waits. */
@@ -39,9 +39,7 @@ export class TakeLine {
 
   constructor(channel: QueueChannel) {
     this.#channel = channel
-    const reference = new WeakRef(this)
-    lines.add(reference)
-    collected.register(this, reference)
+    clearWhenCopied(this)
   }
 
   /** Whether nobody waits, and nothing is kept: an item may be taken by whoever comes. */
@@ -218,9 +216,3 @@ const partsOf = ({ parts, descriptors }: Kept) => ({
 
 /** Why somebody gives up whose time is over. */
 const OUT_OF_TIME = Symbol('out of time')
-
-const lines = new Set<WeakRef<TakeLine>>()
-const collected = new FinalizationRegistry((line: WeakRef<TakeLine>) => lines.delete(line))
-whenCopied(() => {
-  for (const line of lines) line.deref()?.clear()
-})

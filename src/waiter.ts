@@ -29,6 +29,21 @@ export const whenCopied = (run: () => void): void => {
   inCopies.add(run)
 }
 
+/** A line of tasks that wait for the same thing. */
+interface Line {
+  clear(): void
+}
+
+const lines = new Set<WeakRef<Line>>()
+const collected = new FinalizationRegistry((line: WeakRef<Line>) => lines.delete(line))
+
+/** Clears a line in copies of this process, as long as it exists: those who wait there are the original's. */
+export const clearWhenCopied = (line: Line): void => {
+  const reference = new WeakRef(line)
+  lines.add(reference)
+  collected.register(line, reference)
+}
+
 registerAfterFork(copies, () => {
   copies.count++
   watcher?.close()
@@ -36,6 +51,7 @@ registerAfterFork(copies, () => {
   waits.clear()
   shared.clear()
   native.renewWaiters()
+  for (const line of lines) line.deref()?.clear()
   for (const run of inCopies) run()
 })
 

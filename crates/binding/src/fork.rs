@@ -11,6 +11,7 @@ use mp_os::process::fork::{self, Fork};
 use mp_os::process::fork_memory::Written;
 use mp_os::process::fork_server::{self, Practice, Served, StartError};
 use mp_os::readiness::{self, Interest};
+use mp_os::socket;
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -20,7 +21,7 @@ use crate::{event_loop, heap, identity, process, status};
 /// The two ends of a fork server's control socket, its clients' and its own; or `[status]`.
 #[napi]
 pub fn fork_server_control() -> Vec<f64> {
-    numbers(fork_server::control().map(|(clients, server)| vec![clients, server]))
+    numbers(socket::packet_pair().map(|(clients, server)| vec![clients, server]))
 }
 
 /// Has the fork server of that number make a child that is given its control socket and these descriptors:

@@ -127,7 +127,6 @@ pub fn block(handle: i64) -> Option<Block> {
 }
 
 /// The word at an offset within a block; nothing for a block that is not there, and outside of one.
-#[allow(dead_code, reason = "what sleeps on words of blocks is not here yet")]
 pub fn word(handle: i64, offset: u32) -> Option<Word> {
     with_heap(|heap| heap.block(number(handle))?.word(offset as usize))
 }

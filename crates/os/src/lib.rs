@@ -23,5 +23,6 @@ pub mod robust_mutex;
 pub mod shared_file;
 pub mod shared_memory;
 pub mod socket;
+pub mod spin_budget;
 pub mod wait_set;
 pub mod wake_up;

@@ -34,7 +34,6 @@ use std::{
 use rustix::{
     event::{Timespec, epoll},
     io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, socketpair},
     pipe::PipeFlags,
 };
 
@@ -95,20 +94,6 @@ impl Word {
     }
 }
 
-/// The two ends of a control socket: the clients' and the server's. No new program inherits them.
-///
-/// # Errors
-///
-/// `EMFILE` or `ENFILE` when there are no descriptors left.
-pub fn control() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?)
-}
-
 /// A child that a server has made.
 #[derive(Debug)]
 pub struct Started {
@@ -158,7 +143,7 @@ fn try_start(
     control: BorrowedFd<'_>,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<Option<Started>, StartError> {
-    let (channel, far_end) = self::control()?;
+    let (channel, far_end) = socket::packet_pair()?;
     // What the child is to have lies there before it does.
     give(channel.as_fd(), descriptors)?;
     ask(control, far_end.as_fd())?;
@@ -528,7 +513,7 @@ impl Server {
     unsafe fn make_spare(&mut self) -> Option<OwnedFd> {
         // Only once for each request: what fails now (no memory, too many processes) fails again.
         self.may_make_spare = false;
-        let (job, far_end) = control().ok()?;
+        let (job, far_end) = socket::packet_pair().ok()?;
         // SAFETY: as the caller has promised.
         match unsafe { fork() } {
             Ok(Fork::Child) => {
