@@ -54,6 +54,15 @@ impl Range {
         ptr::with_exposed_provenance_mut(self.start)
     }
 
+    /// Whether this process has a good part of it in memory.
+    fn is_used(self) -> bool {
+        let Ok(pages) = fs::File::open("/proc/self/pagemap") else {
+            return false;
+        };
+        let present = entries(self, &pages).filter(|(_, entry)| entry & PRESENT != 0);
+        present.count() >= self.len() / PAGE / 4
+    }
+
     /// What madvise(2) says.
     ///
     /// # Safety
@@ -107,10 +116,15 @@ pub fn carry_over() -> io::Result<()> {
 /// new: the process cannot go on then.
 pub fn keep_in_file() -> io::Result<()> {
     trim();
-    put_in_file(&heaps(&fs::read_to_string("/proc/self/smaps")?))
+    let smaps = fs::read_to_string("/proc/self/smaps")?;
+    put_in_file(&heaps(&smaps), ProtFlags::READ | ProtFlags::WRITE)?;
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let text = text(&smaps, &program.to_string_lossy());
+    let used: Vec<_> = text.into_iter().filter(|piece| piece.is_used()).collect();
+    put_in_file(&used, ProtFlags::READ | ProtFlags::EXEC)
 }
 
-fn put_in_file(ranges: &[Range]) -> io::Result<()> {
+fn put_in_file(ranges: &[Range], access: ProtFlags) -> io::Result<()> {
     let total = ranges.iter().map(|range| range.len() as u64).sum();
     // More than the limit would be a signal that ends the process.
     if getrlimit(Resource::Fsize)
@@ -122,15 +136,18 @@ fn put_in_file(ranges: &[Range]) -> io::Result<()> {
     let Ok(file) = rustix::fs::memfd_create(c"node-multiprocessing", MemfdFlags::CLOEXEC) else {
         return Ok(());
     };
-    // Nothing counts on it: it is quicker, where it can be done.
-    let _ = make_huge(&file, total);
+    let huge = make_huge(&file, total);
+    if huge.is_err() && !access.contains(ProtFlags::WRITE) {
+        // It is in a file already, and that has pages as small.
+        return Ok(());
+    }
     let mut offset = 0;
     // Nothing in here allocates memory: what is copied may be the heap that it would come from.
     for &range in ranges {
         if copy(range, &file, offset).is_err() {
             break;
         }
-        replace(range, &file, offset)?;
+        replace(range, access, &file, offset)?;
         offset += range.len() as u64;
     }
     Ok(())
@@ -207,6 +224,25 @@ fn heaps(smaps: &str) -> Vec<Range> {
     ranges
 }
 
+/// The code of a program, as far as it fills huge pages: a piece for each. The kernel would map it
+/// sixteen small pages at a time, in each child anew.
+fn text(smaps: &str, program: &str) -> Vec<Range> {
+    let range = smaps
+        .lines()
+        .filter(|line| line.contains(" r-xp ") && line.ends_with(program))
+        .filter_map(|line| Range::parse(line.split_ascii_whitespace().next()?))
+        .max_by_key(|range| range.len());
+    let Some(Range { start, end }) = range else {
+        return Vec::new();
+    };
+    let pieces = (start.next_multiple_of(HUGE)..=end.saturating_sub(HUGE)).step_by(HUGE);
+    let piece = |start| Range {
+        start,
+        end: start + HUGE,
+    };
+    pieces.map(piece).collect()
+}
+
 fn copy(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
     fallocate(file, FallocateFlags::empty(), offset, range.len() as u64)?;
     let mut written = 0;
@@ -221,11 +257,10 @@ fn copy(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn replace(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
+fn replace(range: Range, access: ProtFlags, file: &OwnedFd, offset: u64) -> io::Result<()> {
     let fixed = MapFlags::PRIVATE | MapFlags::FIXED;
     // SAFETY: the range is mapped, and what is mapped there now has the same content and may be
-    // read and written as before. Nobody else runs meanwhile. Reading all of it in has children
+    // used as before. Nobody else runs meanwhile. Reading all of it in has children
     // share what they read of the file with this process.
     unsafe {
         rustix::mm::mmap(range.as_ptr(), range.len(), access, fixed, file, offset)?;
@@ -305,23 +340,30 @@ impl Written {
 
 /// The addresses of the pages of a range that are in memory, of no file, and nobody else's.
 fn own_pages(range: Range, pages: &fs::File) -> Vec<usize> {
-    const ENTRY: usize = size_of::<u64>();
-    const PRESENT: u64 = 1 << 63;
-    const OF_FILE_OR_SHARED: u64 = 1 << 61;
-    const EXCLUSIVE: u64 = 1 << 56;
-    let mut entries = vec![0; range.len() / PAGE * ENTRY];
-    let first = (range.start / PAGE * ENTRY) as u64;
-    if pages.read_exact_at(&mut entries, first).is_err() {
-        return Vec::new();
-    }
-    let (entries, _) = entries.as_chunks();
-    let flags = PRESENT | OF_FILE_OR_SHARED | EXCLUSIVE;
-    (range.start..range.end)
-        .step_by(PAGE)
-        .zip(entries)
-        .filter(|(_, entry)| u64::from_ne_bytes(**entry) & flags == PRESENT | EXCLUSIVE)
-        .map(|(start, _)| start)
+    const FLAGS: u64 = PRESENT | OF_FILE_OR_SHARED | EXCLUSIVE;
+    entries(range, pages)
+        .filter(|(_, entry)| entry & FLAGS == PRESENT | EXCLUSIVE)
+        .map(|(address, _)| address)
         .collect()
+}
+
+const PRESENT: u64 = 1 << 63;
+const OF_FILE_OR_SHARED: u64 = 1 << 61;
+const EXCLUSIVE: u64 = 1 << 56;
+
+/// What `/proc/self/pagemap` says of each page of a range; nothing if it does not.
+fn entries(range: Range, pages: &fs::File) -> impl Iterator<Item = (usize, u64)> {
+    const ENTRY: usize = size_of::<u64>();
+    let mut bytes = vec![0; range.len() / PAGE * ENTRY];
+    let first = (range.start / PAGE * ENTRY) as u64;
+    if pages.read_exact_at(&mut bytes, first).is_err() {
+        bytes.clear();
+    }
+    let count = bytes.len() / ENTRY;
+    (0..count).map(move |index| {
+        let (entries, _) = bytes.as_chunks();
+        (range.start + index * PAGE, u64::from_ne_bytes(entries[index]))
+    })
 }
 
 #[cfg(test)]
@@ -371,6 +413,20 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_the_program_is_found_in_whole_huge_pages() {
+        let smaps = "400000-b6f000 r--p 00000000 fe:00 4711       /usr/bin/node\n\
+                     b72000-c00000 r-xp 00772000 fe:00 4711       /usr/bin/node\n\
+                     c10000-1210000 r-xp 00800000 fe:00 4711       /usr/bin/node\n\
+                     7f0000000000-7f0000c00000 r-xp 0 fe:00 815       /usr/lib/libc.so.6\n";
+        let pieces = [0xe0_0000, 0x100_0000].map(|start| Range {
+            start,
+            end: start + HUGE,
+        });
+        assert_eq!(text(smaps, "/usr/bin/node"), pieces);
+        assert_eq!(text(smaps, "/usr/bin/other"), []);
+    }
+
+    #[test]
     fn memory_in_a_file_keeps_its_content() {
         // A huge page and a bit, at any address.
         let size = HUGE + 4 * PAGE;
@@ -388,7 +444,7 @@ mod tests {
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte = (index % 251) as u8;
         }
-        put_in_file(&[range]).unwrap();
+        put_in_file(&[range], ProtFlags::READ | ProtFlags::WRITE).unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let line = maps
             .lines()
