@@ -343,9 +343,10 @@ export class Builder {
         const made = callKnown(callable, args, this.#lossless)
         if (made !== undefined) return made
       }
-    } else if (!(callable instanceof PythonObject)) {
-      throw malformed('only classes and functions are called')
-    }
+    } else if (callable instanceof PythonObject) {
+      const again = args.length === 0 ? viaPartial(callable) : undefined
+      if (again !== undefined) return this.#call(...again)
+    } else throw malformed('only classes and functions are called')
     return new PythonObject(callable, args, how, emptyIsNone(kwargs))
   }
 
@@ -486,6 +487,21 @@ const viaCopyreg = ({ module, name }: Global, args: unknown[]): Call | undefined
   const plain = base instanceof Global && base.module === 'builtins' && base.name === 'object'
   if (name === '_reconstructor' && plain && state === null) return [type, [], null, 'new']
   return undefined
+}
+
+const isCallOf = (value: unknown, module: string, name: string): value is PythonObject =>
+  value instanceof PythonObject &&
+  value.callable instanceof Global &&
+  value.callable.module === module &&
+  value.callable.name === name
+
+/** How protocols 2 and 3 make an instance with keyword arguments: a partial call of `__new__`. */
+const viaPartial = (callable: PythonObject): Call | undefined => {
+  if (!isCallOf(callable, 'functools', 'partial') || !Array.isArray(callable.state)) return undefined
+  const [func, args, kwargs] = callable.state
+  if (!isCallOf(func, 'builtins', 'getattr') || func.args[1] !== '__new__') return undefined
+  if (!Array.isArray(args) || args[0] !== func.args[0]) return undefined
+  return [args[0], args.slice(1), kwargs, 'new']
 }
 
 /** The record of a dtype that has no typed array. */

@@ -2,6 +2,7 @@
  * Exceptions of Python's that have a class here, and back.
  * @module
  */
+import { constants } from 'node:os'
 import * as errors from '../errors.js'
 import { Global, hidden, PythonError } from './values.js'
 
@@ -87,22 +88,47 @@ for (const [module, name, type] of table) {
 /** Exceptions of Python's own that have no class here. */
 const others = new Set(
   (
-    'ArithmeticError AttributeError BaseException BaseExceptionGroup BlockingIOError BrokenPipeError ' +
-    'BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError ' +
-    'ConnectionRefusedError ConnectionResetError DeprecationWarning EncodingWarning EnvironmentError ' +
-    'ExceptionGroup FloatingPointError FutureWarning GeneratorExit IOError ImportError ImportWarning ' +
-    'IndentationError InterruptedError IsADirectoryError LookupError MemoryError ModuleNotFoundError ' +
-    'NotADirectoryError OverflowError PendingDeprecationWarning PermissionError ProcessLookupError ' +
+    'ArithmeticError AttributeError BaseException BaseExceptionGroup ' +
+    'BufferError BytesWarning ConnectionError ' +
+    'DeprecationWarning EncodingWarning ' +
+    'ExceptionGroup FloatingPointError FutureWarning GeneratorExit ImportError ImportWarning ' +
+    'IndentationError LookupError MemoryError ModuleNotFoundError ' +
+    'OverflowError PendingDeprecationWarning ' +
     'PythonFinalizationError RecursionError ReferenceError ResourceWarning RuntimeWarning StopAsyncIteration ' +
-    'StopIteration SyntaxWarning SystemError TabError TimeoutError UnboundLocalError UnicodeDecodeError ' +
+    'StopIteration SyntaxWarning SystemError TabError UnboundLocalError UnicodeDecodeError ' +
     'UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning Warning ' +
     'ZeroDivisionError'
   ).split(' '),
 )
 
+/** The classes that Python makes of an `OSError`, by the kernel's error number. */
+const osErrors = new Map<number, string>()
+for (const [name, codes] of Object.entries({
+  BlockingIOError: ['EAGAIN', 'EALREADY', 'EINPROGRESS', 'EWOULDBLOCK'],
+  BrokenPipeError: ['EPIPE'],
+  ChildProcessError: ['ECHILD'],
+  ConnectionAbortedError: ['ECONNABORTED'],
+  ConnectionRefusedError: ['ECONNREFUSED'],
+  ConnectionResetError: ['ECONNRESET'],
+  FileExistsError: ['EEXIST'],
+  FileNotFoundError: ['ENOENT'],
+  InterruptedError: ['EINTR'],
+  IsADirectoryError: ['EISDIR'],
+  NotADirectoryError: ['ENOTDIR'],
+  PermissionError: ['EACCES', 'EPERM'],
+  ProcessLookupError: ['ESRCH'],
+  TimeoutError: ['ETIMEDOUT'],
+})) {
+  for (const code of codes) {
+    const number = (constants.errno as Record<string, number>)[code]
+    if (number !== undefined) osErrors.set(number, name)
+  }
+}
+const OS_ERRORS = new Set(['OSError', 'IOError', 'EnvironmentError', ...osErrors.values()])
+
 /** Whether a global is an exception's class. */
 export const isException = ({ module, name }: Global): boolean =>
-  makers.has(`${module}.${name}`) || (module === 'builtins' && others.has(name))
+  makers.has(`${module}.${name}`) || (module === 'builtins' && (others.has(name) || OS_ERRORS.has(name)))
 
 const shown = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : String(value))
 
@@ -129,6 +155,23 @@ const safely = (value: unknown): string => {
 
 /** The exception of a class, made with arguments. */
 export const exceptionOf = (type: Global, args: any[]): Error => {
+  if (type.module === 'builtins' && OS_ERRORS.has(type.name) && args.length >= 2) {
+    return osErrorOf(type, args)
+  }
+  return made(type, args)
+}
+
+/** As in Python, the number says which class it is, and the names of files are no arguments. */
+const osErrorOf = (type: Global, args: any[]): Error => {
+  const general = /^(?:OS|IO|Environment)Error$/.test(type.name)
+  const name = general ? (osErrors.get(args[0]) ?? 'OSError') : type.name
+  const error = made(new Global('builtins', name), args)
+  hidden(error, 'args', args.slice(0, 2))
+  if (args.length > 2) hidden(error, 'files', args.slice(2))
+  return error
+}
+
+const made = (type: Global, args: any[]): Error => {
   const message = messageOf(type, args)
   const make = makers.get(`${type.module}.${type.name}`)
   if (make === undefined) return new PythonError(type, args, message)
@@ -139,7 +182,8 @@ export const exceptionOf = (type: Global, args: any[]): Error => {
 
 /** The class of Python's that an error becomes, and its arguments. */
 export const reducedError = (error: Error): [Global, any[]] => {
-  const { args } = error as { args?: unknown }
+  const { args: own, files } = error as { args?: unknown; files?: unknown }
+  const args = Array.isArray(own) && Array.isArray(files) ? [...own, ...files] : own
   if (error instanceof PythonError && error.type instanceof Global) {
     return [error.type, Array.isArray(args) ? args : [error.message]]
   }
