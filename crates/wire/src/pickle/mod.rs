@@ -28,7 +28,9 @@ mod opcode;
 mod program;
 mod reader;
 mod text;
+mod verify;
 
 pub use error::PickleError;
 pub use program::{Program, op};
 pub use reader::{Encoding, MAXIMUM_DEPTH, read};
+pub use verify::{Broken, verify};
