@@ -18,7 +18,7 @@ import { Connection, type ConnectionOptions } from './connection.js'
 import { TimeoutError } from './errors.js'
 import { native } from './native.js'
 import { fileError, NOT_YET } from './native-status.js'
-import { isPickle, type Serializer } from './serializer.js'
+import { type Serializer, serializerOf } from './serializer.js'
 import {
   atOnce,
   type Clock,
@@ -175,7 +175,7 @@ export const Client = async (
 ): Promise<Connection> => {
   const target = targetOf(address, checkedFamily(family ?? addressType(address)))
   const key = keyOf(authkey)
-  isPickle(serializer)
+  serializerOf(serializer)
   const left = clock(checkedWait({ timeout, signal }))
   const options = (): WaitOptions => ({ ...rest(left), signal })
   const fd = await connect(await resolved(target, options()), address, options)
@@ -197,7 +197,7 @@ export const ClientSync = (
 ): Connection => {
   const target = targetOf(address, checkedFamily(family ?? addressType(address)))
   const key = keyOf(authkey)
-  isPickle(serializer)
+  serializerOf(serializer)
   const left = clock(milliseconds(timeout))
   const fd = connectSync(resolvedSync(target), address, left)
   const connection = new Connection(fd, optionsOf(key, serializer))

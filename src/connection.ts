@@ -9,8 +9,7 @@ import { MessageStream, type Wanted } from './message-stream.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
 import { type Received, takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
-import { dumps, loads } from './pickle.js'
-import { isPickle, type Serializer } from './serializer.js'
+import { type CustomSerializer, type Serializer, serializerOf } from './serializer.js'
 import {
   checkedWait,
   FOREVER,
@@ -41,7 +40,7 @@ export {
 } from './challenge.js'
 export { Client, type ClientOptions, ClientSync, type ClientSyncOptions } from './client.js'
 export { Listener, type ListenerOptions } from './listener.js'
-export type { Serializer } from './serializer.js'
+export type { CustomSerializer, Serializer } from './serializer.js'
 export { type Waitable, wait, waitSync } from './wait.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'
 
@@ -57,8 +56,8 @@ export interface ConnectionOptions {
    */
   trusted?: boolean
   /**
-   * What objects are on the way: `native` if not given, or `pickle`, when a Python program holds the other
-   * end. Pickles are data only, whoever sends them.
+   * What objects are on the way: `native` if not given; `pickle`, when a Python program holds the other
+   * end; or functions of your own. Pickles are data only, whoever sends them.
    */
   serializer?: Serializer | undefined
 }
@@ -92,7 +91,8 @@ export class Connection {
   readonly #readable: boolean
   readonly #writable: boolean
   readonly #trusted: boolean
-  readonly #pickle: boolean
+  readonly #serializer: Serializer
+  readonly #custom: CustomSerializer | undefined
   #stream: MessageStream | undefined
 
   /**
@@ -104,7 +104,7 @@ export class Connection {
    */
   constructor(
     fd: number,
-    { readable = true, writable = true, trusted = false, serializer }: ConnectionOptions = {},
+    { readable = true, writable = true, trusted = false, serializer = 'native' }: ConnectionOptions = {},
   ) {
     if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) {
       throw new ValueError(`invalid handle: ${show(fd)}`)
@@ -115,7 +115,8 @@ export class Connection {
     this.#readable = readable
     this.#writable = writable
     this.#trusted = trusted
-    this.#pickle = isPickle(serializer)
+    this.#serializer = serializer
+    this.#custom = serializerOf(serializer)
     this.#stream = new MessageStream(fd)
   }
 
@@ -141,7 +142,7 @@ export class Connection {
 
   /** What objects are on the way, as of {@link ConnectionOptions.serializer}. */
   get serializer(): Serializer {
-    return this.#pickle ? 'pickle' : 'native'
+    return this.#serializer
   }
 
   /**
@@ -180,7 +181,7 @@ export class Connection {
   async send(value: unknown, options: WaitOptions = {}): Promise<void> {
     const writing = this.#writing()
     checkedWait(options)
-    if (this.#pickle) await writing.sendBytes(dumps(value), options)
+    if (this.#custom) await writing.sendBytes(bytesOf(this.#custom.dumps(value)), options)
     else await writing.sendObject(value, options)
   }
 
@@ -188,7 +189,7 @@ export class Connection {
   sendSync(value: unknown, { timeout }: TimeoutOptions = {}): void {
     const writing = this.#writing()
     const time = milliseconds(timeout)
-    if (this.#pickle) writing.sendBytesSync(dumps(value), time)
+    if (this.#custom) writing.sendBytesSync(bytesOf(this.#custom.dumps(value)), time)
     else writing.sendObjectSync(value, time)
   }
 
@@ -202,7 +203,9 @@ export class Connection {
   async recv<T = any>(options: WaitOptions = {}): Promise<T> {
     const reading = this.#reading()
     checkedWait(options)
-    if (this.#pickle) return (await reading.receive(ANY_BYTES, options, takePickle)) as T
+    if (this.#custom) {
+      return (await reading.receive(ANY_BYTES, options, taking(this.#custom))) as T
+    }
     const take = (message: Received): unknown => takeObject(message, this.#trusted)
     return (await reading.receive(AN_OBJECT, options, take)) as T
   }
@@ -214,7 +217,7 @@ export class Connection {
   recvSync<T = any>({ timeout }: TimeoutOptions = {}): T {
     const reading = this.#reading()
     const time = milliseconds(timeout)
-    if (this.#pickle) return reading.receiveSync(ANY_BYTES, time, takePickle) as T
+    if (this.#custom) return reading.receiveSync(ANY_BYTES, time, taking(this.#custom)) as T
     const take = (message: Received): unknown => takeObjectSync(message, this.#trusted)
     return reading.receiveSync(AN_OBJECT, time, take) as T
   }
@@ -404,7 +407,7 @@ export const Pipe = (options: boolean | PipeOptions = {}): [Connection, Connecti
   ) as PipeOptions
   const duplex = isDuplex(given)
   const { serializer } = given
-  isPickle(serializer)
+  serializerOf(serializer)
   const [one, other] = native.socketPair(!duplex)
   checked(one!, 'socketpair')
   return [
@@ -465,7 +468,10 @@ const AN_OBJECT: Wanted = { maximum: LONGEST, asObject: true }
 
 const ANY_BYTES: Wanted = { maximum: LONGEST, asObject: false }
 
-const takePickle = (message: Received): unknown => loads(takeBytes(message))
+const taking =
+  (serializer: CustomSerializer) =>
+  (message: Received): unknown =>
+    serializer.loads(takeBytes(message))
 
 const bytesUpTo = (maxLength: unknown): Wanted => {
   if (maxLength === undefined || maxLength === null) return { maximum: LONGEST, asObject: false }

@@ -25,7 +25,7 @@ import { subDebug } from './logger.js'
 import { native } from './native.js'
 import { fileError } from './native-status.js'
 import { acceptSync, Reception } from './reception.js'
-import { isPickle, type Serializer } from './serializer.js'
+import { type Serializer, serializerOf } from './serializer.js'
 import {
   checkedWait,
   FOREVER,
@@ -124,7 +124,8 @@ export class Listener {
   constructor(address?: Address | ListenerOptions | null, options?: ListenerOptions) {
     const [at, given] = argumentsOf(address, options)
     const { authkey, backlog = 1, mode = -1, handshakeTimeout = HANDSHAKE_TIMEOUT } = given
-    const serializer = isPickle(given.serializer) ? 'pickle' : 'native'
+    const { serializer = 'native' } = given
+    serializerOf(serializer)
     const asked = given.family ?? (at === undefined ? defaultFamily : addressType(at))
     const family = checkedFamily(asked)
     const key = keyOf(authkey)

@@ -19,6 +19,7 @@ import {
   arrayFrom,
   arrayOf,
   Dtype,
+  isKnown,
   NumpyScalar,
   ndarrayFrom,
   scalarFrom,
@@ -221,7 +222,9 @@ const known = new Map<string, Known>([
   [
     'numpy.dtype',
     ([name]) =>
-      typeof name === 'string' ? new Dtype(name, /^.1$/.test(name) ? '|' : '=') : undefined,
+      typeof name === 'string' && isKnown(name)
+        ? new Dtype(name, /^.1$/.test(name) ? '|' : '=')
+        : undefined,
   ],
   [
     'numpy._core.multiarray.scalar',
