@@ -104,7 +104,12 @@ export class Connection {
    */
   constructor(
     fd: number,
-    { readable = true, writable = true, trusted = false, serializer = 'native' }: ConnectionOptions = {},
+    {
+      readable = true,
+      writable = true,
+      trusted = false,
+      serializer = 'native',
+    }: ConnectionOptions = {},
   ) {
     if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) {
       throw new ValueError(`invalid handle: ${show(fd)}`)

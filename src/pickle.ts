@@ -3,7 +3,7 @@
  * is ever called, imported or looked up, but for what {@link registerGlobal} has been told.
  * @module
  */
-import { ValueError, UnpicklingError } from './errors.js'
+import { UnpicklingError, ValueError } from './errors.js'
 import { native } from './native.js'
 import { Builder } from './pickle/builder.js'
 import { Program } from './pickle/program.js'

@@ -39,9 +39,7 @@ const hashable = fc.oneof(text, fc.maxSafeInteger(), fc.constant(null))
 
 const zone = fc.oneof(
   fc.constant(null),
-  fc
-    .integer({ min: -86399, max: 86399 })
-    .map((seconds) => new TimeZone(new TimeDelta(0, seconds))),
+  fc.integer({ min: -86399, max: 86399 }).map((seconds) => new TimeZone(new TimeDelta(0, seconds))),
 )
 const to = (most: number): fc.Arbitrary<number> => fc.integer({ min: 0, max: most })
 const date = fc.tuple(fc.integer({ min: 1, max: 9999 }), to(11), to(27))

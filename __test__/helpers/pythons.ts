@@ -67,9 +67,7 @@ export const withNumpy = async (
 }
 
 /** Where Python's modules of the tests are. */
-export const modules = fileURLToPath(
-  new URL('../../../__test__/fixtures/pickles', import.meta.url),
-)
+export const modules = fileURLToPath(new URL('../../../__test__/fixtures/pickles', import.meta.url))
 
 /** Runs Python beside a test, and asserts that it ends well: what it has printed. */
 export const beside = async (

@@ -22,8 +22,7 @@ c = Client(('127.0.0.1', int(sys.argv[1])), authkey=b'secret')
 
 const portOf = (listener: Listener): string => String((listener.address as [string, number])[1])
 
-const onTcp = (): Listener =>
-  new Listener(['127.0.0.1', 0], { authkey, serializer: 'pickle' })
+const onTcp = (): Listener => new Listener(['127.0.0.1', 0], { authkey, serializer: 'pickle' })
 
 /** Python says what it has got, and sends it back. */
 const echoing = `${connecting}

@@ -320,8 +320,7 @@ export class Builder {
     if (known !== undefined) return known
     const [module, name] = this.#program.global(number)
     const global = globalOf(module, name)
-    const registered =
-      registeredName(global.module, global.name) ?? registeredName(module, name)
+    const registered = registeredName(global.module, global.name) ?? registeredName(module, name)
     if (registered !== undefined) this.#registered.set(global, registered)
     const made = registered !== undefined && 'value' in registered ? registered.value : global
     this.#globals[number] = made
@@ -497,7 +496,8 @@ const isCallOf = (value: unknown, module: string, name: string): value is Python
 
 /** How protocols 2 and 3 make an instance with keyword arguments: a partial call of `__new__`. */
 const viaPartial = (callable: PythonObject): Call | undefined => {
-  if (!isCallOf(callable, 'functools', 'partial') || !Array.isArray(callable.state)) return undefined
+  if (!isCallOf(callable, 'functools', 'partial') || !Array.isArray(callable.state))
+    return undefined
   const [func, args, kwargs] = callable.state
   if (!isCallOf(func, 'builtins', 'getattr') || func.args[1] !== '__new__') return undefined
   if (!Array.isArray(args) || args[0] !== func.args[0]) return undefined

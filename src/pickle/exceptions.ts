@@ -128,7 +128,8 @@ const OS_ERRORS = new Set(['OSError', 'IOError', 'EnvironmentError', ...osErrors
 
 /** Whether a global is an exception's class. */
 export const isException = ({ module, name }: Global): boolean =>
-  makers.has(`${module}.${name}`) || (module === 'builtins' && (others.has(name) || OS_ERRORS.has(name)))
+  makers.has(`${module}.${name}`) ||
+  (module === 'builtins' && (others.has(name) || OS_ERRORS.has(name)))
 
 const shown = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : String(value))
 

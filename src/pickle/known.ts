@@ -145,10 +145,7 @@ const known = new Map<string, Known>([
       return found && (lossless ? new FrozenSet(found) : new Set(found))
     },
   ],
-  [
-    'builtins.complex',
-    ([real = 0, imag = 0]) => new Complex(numberOf(real), numberOf(imag)),
-  ],
+  ['builtins.complex', ([real = 0, imag = 0]) => new Complex(numberOf(real), numberOf(imag))],
   ['builtins.slice', ([start, stop, step]) => new Slice(start, stop, step)],
   [
     'builtins.range',
@@ -204,7 +201,8 @@ const known = new Map<string, Known>([
   [
     'array._array_reconstructor',
     ([, typecode, format, bytes], lossless) => {
-      const values = bytes instanceof Uint8Array ? checked(() => arrayFrom(format, bytes)) : undefined
+      const values =
+        bytes instanceof Uint8Array ? checked(() => arrayFrom(format, bytes)) : undefined
       if (values === undefined || typeof typecode !== 'string') return undefined
       return lossless ? new PythonArray(typecode, values) : values
     },

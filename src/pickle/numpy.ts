@@ -99,7 +99,8 @@ const isSwapped = ({ byteOrder }: Dtype): boolean =>
   byteOrder === (LITTLE ? '>' : '<') || (byteOrder === '=' && !LITTLE)
 
 /** How this machine writes a type. */
-const nativeName = (name: string): string => `${/^.1$/.test(name) ? '|' : LITTLE ? '<' : '>'}${name}`
+const nativeName = (name: string): string =>
+  `${/^.1$/.test(name) ? '|' : LITTLE ? '<' : '>'}${name}`
 
 /** Bytes as typed array, copied unless they have memory of their own. */
 const viewOf = ({ type, width }: Kind, bytes: Uint8Array, swapped: boolean): TypedArray => {
@@ -290,7 +291,9 @@ export const arrayOf = (typecode: string, items: readonly unknown[]): TypedArray
 /** The format of a typed array's bytes, for `array.array`. */
 export const formatOf = (values: TypedArray): number => {
   const name = dtypeOf(values)
-  return formats.findIndex(([format, big]) => format === name && (big !== LITTLE || /1$/.test(format)))
+  return formats.findIndex(
+    ([format, big]) => format === name && (big !== LITTLE || /1$/.test(format)),
+  )
 }
 
 /** The type code that `array.array` has for a typed array. */

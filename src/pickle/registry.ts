@@ -17,7 +17,7 @@ export interface GlobalHandler<T = any> {
    * Sets the state that Python's `__setstate__` would get. If not given, the entries of a dict become
    * properties. What is returned, if anything, replaces the value.
    */
-  setState?(value: T, state: any): T | void
+  setState?(value: T, state: any): unknown
   /** Appends items, of what has `append` in Python. */
   append?(value: T, items: any[]): void
   /** Sets items, of what has `__setitem__` in Python. */

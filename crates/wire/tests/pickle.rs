@@ -22,7 +22,14 @@ fn ints_of_a_list_are_one_instruction() {
     assert_eq!(
         instructions(b"\x80\x04]\x94(K\x01M\x00\x01J\xff\xff\xff\xffe."),
         [
-            op::LIST, 0, op::APPEND_INTS, 3, 1, 256, 0xffff_ffff, op::END
+            op::LIST,
+            0,
+            op::APPEND_INTS,
+            3,
+            1,
+            256,
+            0xffff_ffff,
+            op::END
         ]
     );
     assert_eq!(
@@ -36,7 +43,19 @@ fn numbers_that_something_stands_between_are_pushed() {
     assert_eq!(
         instructions(b"](K\x01K\x090K\x02e."),
         [
-            op::LIST, 0, op::INT, 1, op::INT, 9, op::POP, 1, op::INT, 2, op::APPENDS, 2, op::END
+            op::LIST,
+            0,
+            op::INT,
+            1,
+            op::INT,
+            9,
+            op::POP,
+            1,
+            op::INT,
+            2,
+            op::APPENDS,
+            2,
+            op::END
         ]
     );
 }
@@ -49,7 +68,19 @@ fn dictionaries_of_the_same_keys_have_one_shape() {
     assert_eq!(program.words()[6], 1);
     assert_eq!(
         instructions(b"}(U\x01aK\x01u."),
-        [op::SKIP | 2 << 8, 0, op::SKIP | 3 << 8, 4, 1, op::INT, 1, op::RECORD, 0, 0, op::END]
+        [
+            op::SKIP | 2 << 8,
+            0,
+            op::SKIP | 3 << 8,
+            4,
+            1,
+            op::INT,
+            1,
+            op::RECORD,
+            0,
+            0,
+            op::END
+        ]
     );
 }
 
@@ -89,7 +120,10 @@ fn names_are_put_into_a_table() {
 fn lengths_are_not_believed() {
     let huge = u64::MAX.to_le_bytes();
     for opcode in [0x8d, 0x8e, 0x96, 0x95] {
-        assert_eq!(error(&[&[opcode], huge.as_slice(), b"x."].concat()), PickleError::Truncated);
+        assert_eq!(
+            error(&[&[opcode], huge.as_slice(), b"x."].concat()),
+            PickleError::Truncated
+        );
     }
     for opcode in [b'X', b'B'] {
         assert_eq!(
@@ -115,7 +149,10 @@ fn a_memo_has_places_that_are_far_apart() {
     let bytes = [b"]r".as_slice(), &far, b"j", &far, b"\x86."].concat();
     verify(&read(&bytes, Encoding::Ascii).unwrap(), bytes.len()).unwrap();
     assert_eq!(error(b"h\x05."), PickleError::Memo(5));
-    assert_eq!(error(b"]p18446744073709551615\ng1\n."), PickleError::Memo(1));
+    assert_eq!(
+        error(b"]p18446744073709551615\ng1\n."),
+        PickleError::Memo(1)
+    );
     assert!(matches!(error(b"]p-1\n."), PickleError::Malformed { .. }));
 }
 
@@ -129,7 +166,10 @@ fn what_is_below_a_mark_is_out_of_reach() {
         b"}K\x01(K\x02s.",
         b"(\x94.",
     ] {
-        assert!(matches!(error(bytes), PickleError::Underflow(_)), "{bytes:?}");
+        assert!(
+            matches!(error(bytes), PickleError::Underflow(_)),
+            "{bytes:?}"
+        );
     }
     for bytes in [b"e.".as_slice(), b"t.", b"1.", b"K\x01l.", b"o."] {
         assert!(matches!(error(bytes), PickleError::NoMark(_)), "{bytes:?}");
@@ -149,7 +189,10 @@ fn what_is_no_container_takes_nothing() {
         b"cm\nn\n]R.",
         b"cm\nn\nNR.",
     ] {
-        assert!(matches!(error(bytes), PickleError::Kind { .. }), "{bytes:?}");
+        assert!(
+            matches!(error(bytes), PickleError::Kind { .. }),
+            "{bytes:?}"
+        );
     }
 }
 
@@ -163,7 +206,10 @@ fn what_would_run_code_is_refused() {
         b"\x84\x01\x00\x00\x00.",
         b"\x97.",
     ] {
-        assert!(matches!(error(bytes), PickleError::Unsupported(_)), "{bytes:?}");
+        assert!(
+            matches!(error(bytes), PickleError::Unsupported(_)),
+            "{bytes:?}"
+        );
     }
     for code in (0..=255).filter(|code| read(&[*code], Encoding::Ascii).is_err()) {
         let _ = read(&[b'N', code, b'.'], Encoding::Ascii);
@@ -181,20 +227,40 @@ fn nesting_has_an_end() {
     let tuples = [b"N".to_vec(), vec![0x85; 1_000_000], vec![b'.']].concat();
     assert_eq!(error(&tuples), PickleError::TooDeep(MAXIMUM_DEPTH));
     // Marks alone cost little.
-    assert!(read(&[vec![b'('; 1_000_000], b"N.".to_vec()].concat(), Encoding::Ascii).is_ok());
+    assert!(
+        read(
+            &[vec![b'('; 1_000_000], b"N.".to_vec()].concat(),
+            Encoding::Ascii
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn text_is_not_read_for_ever() {
     let digits = |count: usize| [b"L".to_vec(), vec![b'9'; count], b"L\n.".to_vec()].concat();
     assert!(read(&digits(4300), Encoding::Ascii).is_ok());
-    assert!(matches!(error(&digits(4301)), PickleError::Malformed { .. }));
-    for line in ["I1e5", "I", "I--1", "I0x10", "F", "F1_0", "Fabc", "L", "S'a", "Sa", "S'", "V\\u12"] {
+    assert!(matches!(
+        error(&digits(4301)),
+        PickleError::Malformed { .. }
+    ));
+    for line in [
+        "I1e5", "I", "I--1", "I0x10", "F", "F1_0", "Fabc", "L", "S'a", "Sa", "S'", "V\\u12",
+    ] {
         let bytes = [line.as_bytes(), b"\n."].concat();
-        assert!(matches!(error(&bytes), PickleError::Malformed { .. }), "{line}");
+        assert!(
+            matches!(error(&bytes), PickleError::Malformed { .. }),
+            "{line}"
+        );
     }
-    assert!(matches!(error(b"X\x02\x00\x00\x00\xc3\x28."), PickleError::Malformed { .. }));
-    assert!(matches!(error(b"X\x03\x00\x00\x00\xed\xa0\x00."), PickleError::Malformed { .. }));
+    assert!(matches!(
+        error(b"X\x02\x00\x00\x00\xc3\x28."),
+        PickleError::Malformed { .. }
+    ));
+    assert!(matches!(
+        error(b"X\x03\x00\x00\x00\xed\xa0\x00."),
+        PickleError::Malformed { .. }
+    ));
 }
 
 #[test]
@@ -216,19 +282,44 @@ fn strings_of_python_2_are_what_is_asked_for() {
 #[test]
 fn bombs_do_not_go_off() {
     let many = 200_000;
-    let keys: Vec<u8> = (0..60_u8).flat_map(|key| [b'U', 1, key + 32, b'N']).collect();
+    let keys: Vec<u8> = (0..60_u8)
+        .flat_map(|key| [b'U', 1, key + 32, b'N'])
+        .collect();
     let shapes: Vec<u8> = (0..20_000_u16)
         .flat_map(|number| {
             let [low, high] = (number + 0x2000).to_be_bytes();
-            [b"}(U\x02".as_slice(), &[low & 0x7f, high & 0x7f], b"NU\x01xNu"].concat()
+            [
+                b"}(U\x02".as_slice(),
+                &[low & 0x7f, high & 0x7f],
+                b"NU\x01xNu",
+            ]
+            .concat()
         })
         .collect();
     let bombs: [Vec<u8>; 7] = [
         [b"N".to_vec(), vec![b'2'; many], b".".to_vec()].concat(),
         [b"]".to_vec(), vec![b'2'; many], b".".to_vec()].concat(),
-        [b"U\xff".to_vec(), vec![b'x'; 255], vec![b'2'; many], b".".to_vec()].concat(),
-        [b"L".to_vec(), vec![b'9'; 4300], b"\n".to_vec(), vec![b'2'; many], b".".to_vec()].concat(),
-        [b"(".to_vec(), [b"}(".as_slice(), &keys, b"u"].concat().repeat(1000), b"l.".to_vec()].concat(),
+        [
+            b"U\xff".to_vec(),
+            vec![b'x'; 255],
+            vec![b'2'; many],
+            b".".to_vec(),
+        ]
+        .concat(),
+        [
+            b"L".to_vec(),
+            vec![b'9'; 4300],
+            b"\n".to_vec(),
+            vec![b'2'; many],
+            b".".to_vec(),
+        ]
+        .concat(),
+        [
+            b"(".to_vec(),
+            [b"}(".as_slice(), &keys, b"u"].concat().repeat(1000),
+            b"l.".to_vec(),
+        ]
+        .concat(),
         [b"(".to_vec(), shapes, b"l.".to_vec()].concat(),
         [b"]".to_vec(), b"\x94".repeat(many), b".".to_vec()].concat(),
     ];
@@ -238,30 +329,71 @@ fn bombs_do_not_go_off() {
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(5), "bomb {number} took {took:?}");
         let words = program.words().len();
-        assert!(words < 16 * bomb.len() + 64, "bomb {number} has {words} words");
+        assert!(
+            words < 16 * bomb.len() + 64,
+            "bomb {number} has {words} words"
+        );
     }
 }
 
 /// Opcodes that fit together more often than any bytes do.
 fn opcodes() -> impl Strategy<Value = Vec<u8>> {
     let fixed = prop::sample::select(vec![
-        b"(".to_vec(), b"0".to_vec(), b"1".to_vec(), b"2".to_vec(), b"N".to_vec(), b"]".to_vec(),
-        b"}".to_vec(), b")".to_vec(), b"\x8f".to_vec(), b"a".to_vec(), b"e".to_vec(), b"s".to_vec(),
-        b"u".to_vec(), b"l".to_vec(), b"d".to_vec(), b"t".to_vec(), b"\x85".to_vec(), b"\x86".to_vec(),
-        b"\x87".to_vec(), b"\x88".to_vec(), b"\x89".to_vec(), b"\x90".to_vec(), b"\x91".to_vec(),
-        b"R".to_vec(), b"b".to_vec(), b"o".to_vec(), b"\x81".to_vec(), b"\x92".to_vec(), b"\x93".to_vec(),
-        b"\x94".to_vec(), b"cm\nn\n".to_vec(), b"im\nn\n".to_vec(), b"F1.5\n".to_vec(),
-        b"I7\n".to_vec(), b"L99999999999999999999L\n".to_vec(), b"S'a\\x41'\n".to_vec(),
-        b"V\\u20ac\n".to_vec(), b"\x98".to_vec(), b"p3\n".to_vec(), b"g3\n".to_vec(),
-        b"\x8c\x01k".to_vec(), b"\x8c\x02\xc3\xa9".to_vec(), b"X\x03\x00\x00\x00\xed\xa0\x80".to_vec(),
-        b"C\x01b".to_vec(), b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01".to_vec(),
+        b"(".to_vec(),
+        b"0".to_vec(),
+        b"1".to_vec(),
+        b"2".to_vec(),
+        b"N".to_vec(),
+        b"]".to_vec(),
+        b"}".to_vec(),
+        b")".to_vec(),
+        b"\x8f".to_vec(),
+        b"a".to_vec(),
+        b"e".to_vec(),
+        b"s".to_vec(),
+        b"u".to_vec(),
+        b"l".to_vec(),
+        b"d".to_vec(),
+        b"t".to_vec(),
+        b"\x85".to_vec(),
+        b"\x86".to_vec(),
+        b"\x87".to_vec(),
+        b"\x88".to_vec(),
+        b"\x89".to_vec(),
+        b"\x90".to_vec(),
+        b"\x91".to_vec(),
+        b"R".to_vec(),
+        b"b".to_vec(),
+        b"o".to_vec(),
+        b"\x81".to_vec(),
+        b"\x92".to_vec(),
+        b"\x93".to_vec(),
+        b"\x94".to_vec(),
+        b"cm\nn\n".to_vec(),
+        b"im\nn\n".to_vec(),
+        b"F1.5\n".to_vec(),
+        b"I7\n".to_vec(),
+        b"L99999999999999999999L\n".to_vec(),
+        b"S'a\\x41'\n".to_vec(),
+        b"V\\u20ac\n".to_vec(),
+        b"\x98".to_vec(),
+        b"p3\n".to_vec(),
+        b"g3\n".to_vec(),
+        b"\x8c\x01k".to_vec(),
+        b"\x8c\x02\xc3\xa9".to_vec(),
+        b"X\x03\x00\x00\x00\xed\xa0\x80".to_vec(),
+        b"C\x01b".to_vec(),
+        b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01".to_vec(),
     ]);
     let ints = any::<i32>().prop_map(|int| [b"J".as_slice(), &int.to_le_bytes()].concat());
     let floats = any::<f64>().prop_map(|float| [b"G".as_slice(), &float.to_be_bytes()].concat());
     let memo = (prop::sample::select(vec![b'q', b'h']), 0..6_u8).prop_map(|(op, at)| vec![op, at]);
     let keys = (b'a'..b'd').prop_map(|key| vec![b'U', 1, key]);
     let records = vec(b'a'..b'f', 0..5).prop_map(|keys| {
-        let pairs: Vec<u8> = keys.iter().flat_map(|key| [b'U', 1, *key, b'K', *key]).collect();
+        let pairs: Vec<u8> = keys
+            .iter()
+            .flat_map(|key| [b'U', 1, *key, b'K', *key])
+            .collect();
         [b"}(".as_slice(), &pairs, b"u"].concat()
     });
     let one = prop_oneof![8 => fixed, 2 => ints, 1 => floats, 3 => memo, 3 => keys, 2 => records];

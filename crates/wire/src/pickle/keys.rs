@@ -58,7 +58,11 @@ impl<'a> Keys<'a> {
 
     /// The number of a list of keys; none if a key is there twice, or there are too many lists.
     pub fn shape(&mut self, keys: &[u32]) -> Option<u32> {
-        if self.shapes.get(self.last as usize).is_some_and(|last| last == keys) {
+        if self
+            .shapes
+            .get(self.last as usize)
+            .is_some_and(|last| last == keys)
+        {
             return Some(self.last);
         }
         if let Some(number) = self.shape_numbers.get(keys) {

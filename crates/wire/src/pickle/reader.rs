@@ -98,7 +98,10 @@ struct Memo {
 
 impl Memo {
     fn get(&mut self, index: u64) -> Option<&mut Value> {
-        match usize::try_from(index).ok().filter(|index| *index < self.dense.len()) {
+        match usize::try_from(index)
+            .ok()
+            .filter(|index| *index < self.dense.len())
+        {
             Some(index) => self.dense.get_mut(index).and_then(Option::as_mut),
             None => self.sparse.get_mut(&index),
         }
@@ -145,7 +148,14 @@ pub fn read(bytes: &[u8], encoding: Encoding) -> Result<Program, PickleError> {
     if u32::try_from(reader.code.len()).is_err() || u32::try_from(reader.beside.len()).is_err() {
         return Err(PickleError::TooLong);
     }
-    let Reader { code, keys, globals, beside, slots, .. } = reader;
+    let Reader {
+        code,
+        keys,
+        globals,
+        beside,
+        slots,
+        ..
+    } = reader;
     let tables = Tables {
         strings: keys.strings,
         globals,
@@ -492,7 +502,10 @@ impl<'a> Reader<'a> {
         match text::whole(line).ok_or(malformed)? {
             Whole::Small(value) if self.push_whole(value) => {}
             _ => {
-                let end = line.iter().rposition(u8::is_ascii_digit).map_or(0, |last| last + 1);
+                let end = line
+                    .iter()
+                    .rposition(u8::is_ascii_digit)
+                    .map_or(0, |last| last + 1);
                 self.push_node(
                     &[op::LONG_TEXT, start as u32, end as u32],
                     NodeKind::Other,
@@ -504,7 +517,11 @@ impl<'a> Reader<'a> {
     }
 
     fn push_string(&mut self, text: Text) {
-        let words = [op::STRING | ((text.kind as u32) << 8), text.start, text.length];
+        let words = [
+            op::STRING | ((text.kind as u32) << 8),
+            text.start,
+            text.length,
+        ];
         self.push(
             Value::String {
                 text,
@@ -546,7 +563,8 @@ impl<'a> Reader<'a> {
             self.beside.push(0);
         }
         let start = self.beside.len() as u32;
-        self.beside.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+        self.beside
+            .extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
         self.push_string(Text {
             kind: StringKind::Utf16Beside,
             start,
@@ -613,13 +631,21 @@ impl<'a> Reader<'a> {
     }
 
     fn pop(&mut self) -> Result<Entry, PickleError> {
-        let entry = self.stack.pop().filter(|_| self.stack.len() >= self.floor());
+        let entry = self
+            .stack
+            .pop()
+            .filter(|_| self.stack.len() >= self.floor());
         entry.ok_or(PickleError::Underflow(self.input.at()))
     }
 
     fn top(&self) -> Result<Entry, PickleError> {
-        let entry = self.stack.last().filter(|_| self.stack.len() > self.floor());
-        entry.copied().ok_or(PickleError::Underflow(self.input.at()))
+        let entry = self
+            .stack
+            .last()
+            .filter(|_| self.stack.len() > self.floor());
+        entry
+            .copied()
+            .ok_or(PickleError::Underflow(self.input.at()))
     }
 
     /// A mark on top is dropped like a value.
@@ -635,7 +661,10 @@ impl<'a> Reader<'a> {
 
     /// Takes the top mark away: how many values were above it.
     fn above_mark(&mut self) -> Result<usize, PickleError> {
-        let mark = self.marks.pop().ok_or(PickleError::NoMark(self.input.at()))?;
+        let mark = self
+            .marks
+            .pop()
+            .ok_or(PickleError::NoMark(self.input.at()))?;
         Ok(self.stack.len() - mark)
     }
 
@@ -921,8 +950,12 @@ impl<'a> Reader<'a> {
 
     fn stack_global(&mut self, at: usize) -> Result<(), PickleError> {
         let (name, module) = (self.pop()?, self.pop()?);
-        let (Value::String { text: of_name, .. }, Value::String { text: of_module, .. }) =
-            (name.value, module.value)
+        let (
+            Value::String { text: of_name, .. },
+            Value::String {
+                text: of_module, ..
+            },
+        ) = (name.value, module.value)
         else {
             return Err(PickleError::Kind {
                 what: "STACK_GLOBAL requires str",

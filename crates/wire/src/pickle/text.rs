@@ -140,9 +140,8 @@ pub fn with_surrogates(bytes: &[u8]) -> Option<Vec<u16>> {
                 // A surrogate is ED, A0 to BF, and one more.
                 let (code, tail) = bad.split_at_checked(3)?;
                 match code {
-                    [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf] => units.push(
-                        0xd000 | (u16::from(second & 0x3f) << 6) | u16::from(third & 0x3f),
-                    ),
+                    [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf] => units
+                        .push(0xd000 | (u16::from(second & 0x3f) << 6) | u16::from(third & 0x3f)),
                     _ => return None,
                 }
                 rest = tail;

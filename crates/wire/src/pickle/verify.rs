@@ -55,7 +55,10 @@ impl Checker<'_> {
 
     fn range(&self, start: u32, length: usize, all: usize) -> Result<(), Broken> {
         let end = (start as usize).checked_add(length);
-        self.hold(end.is_some_and(|end| end <= all), "bytes that are not there")
+        self.hold(
+            end.is_some_and(|end| end <= all),
+            "bytes that are not there",
+        )
     }
 
     fn text(&self, kind: u32, start: u32, length: u32) -> Result<(), Broken> {
@@ -87,7 +90,11 @@ impl Checker<'_> {
         let names = (0..2 * self.header(4)?).map(|number| globals + 3 * number);
         for place in texts.chain(names) {
             self.at = place;
-            self.text(self.word(place)?, self.word(place + 1)?, self.word(place + 2)?)?;
+            self.text(
+                self.word(place)?,
+                self.word(place + 1)?,
+                self.word(place + 2)?,
+            )?;
         }
         self.at = self.header(5)?;
         for _ in 0..self.header(6)? {
@@ -219,7 +226,10 @@ pub fn verify(program: &Program, stream: usize) -> Result<(), Broken> {
         end: 0,
         kept: Vec::new(),
     };
-    checker.hold(checker.header(0)? == HEADER, "the header has another length")?;
+    checker.hold(
+        checker.header(0)? == HEADER,
+        "the header has another length",
+    )?;
     checker.tables()?;
     checker.kept = vec![false; checker.header(8)?];
     checker.end = checker.header(1)?;
