@@ -99,6 +99,7 @@ export const {
   getLogger,
   getStartMethod,
   parentProcess,
+  pickle,
   logToStderr,
   setExecutable,
   setForkserverPreload,

@@ -4,8 +4,10 @@ import { closureAgain, closureFirst } from './closure/scenario.js'
 import { share1Gib } from './handover/scenario.js'
 import { largeBuffers } from './large-buffers/scenario.js'
 import { lockContended, lockUncontended } from './lock/scenario.js'
+import { networkScenarios } from './network/scenarios.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
+import { pickleScenarios } from './pickle/scenarios.js'
 import { poolApply, poolMap } from './pool/scenario.js'
 import { queueScenarios } from './queue/scenarios.js'
 import type { Scenario } from './scenario.js'
@@ -19,6 +21,7 @@ import { sharedCounter, typedArrayReads } from './shared-values/scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
 import { startMemory } from './start-memory/scenario.js'
 import { startPreload } from './start-preload/scenario.js'
+import { waitIdle } from './waiting/scenario.js'
 
 /** Every scenario that compares peers with each other. */
 export const scenarios: readonly Scenario[] = [
@@ -31,6 +34,9 @@ export const scenarios: readonly Scenario[] = [
   bytesRoundTrip,
   oneWayObjects,
   largeBuffers,
+  ...networkScenarios,
+  waitIdle,
+  ...pickleScenarios,
   ...queueScenarios,
   poolApply,
   poolMap,

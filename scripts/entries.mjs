@@ -9,6 +9,7 @@ export const entries = [
   'heap',
   'import-module',
   'index',
+  'pickle',
   'pool',
   'process',
   'queues',

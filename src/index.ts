@@ -88,6 +88,7 @@ export {
   type FunctionExplanation,
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
+export * as pickle from './pickle.js'
 export { Pool, type PoolOptions } from './pool.js'
 export {
   AuthenticationString,

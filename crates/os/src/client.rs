@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, SocketType, connect as connect_to, socket_with, sockopt};
 
 use crate::address::{self, Address};
-use crate::listener::send_at_once;
+use crate::listener::prepare;
 
 /// A connection that is there, or will be.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub enum Connecting {
 pub fn connect(to: &Address) -> io::Result<Connecting> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(to.family(), SocketType::STREAM, flags, None)?;
-    send_at_once(socket.as_fd(), to);
+    prepare(socket.as_fd(), to);
     let outcome = match to {
         Address::Inet(address) => connect_to(&socket, address),
         Address::Unix(name) => connect_to(&socket, &address::unix(name)?),

@@ -9,6 +9,7 @@ use rustix::net::{
 };
 
 use crate::address::{self, Address};
+use crate::socket::hold_much;
 
 /// A socket that listens, and never blocks. `mode` is what the file of a Unix socket is to allow: before it
 /// is so, nobody can connect; `None` is its owner alone.
@@ -64,7 +65,7 @@ pub fn accept(socket: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
         match acceptfrom_with(socket, SocketFlags::CLOEXEC) {
             Ok((connection, from)) => {
                 let from = from.map_or_else(|| Ok(Address::Unix(Vec::new())), Address::of)?;
-                send_at_once(connection.as_fd(), &from);
+                prepare(connection.as_fd(), &from);
                 return Ok((connection, from));
             }
             Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
@@ -73,11 +74,14 @@ pub fn accept(socket: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
     }
 }
 
-/// Messages are sent whole, so waiting for more to send with them only takes time.
-pub(crate) fn send_at_once(connection: BorrowedFd<'_>, peer: &Address) {
-    if matches!(peer, Address::Inet(_)) {
-        // A connection that is gone already is slow, too.
-        let _ = sockopt::set_tcp_nodelay(connection, true);
+/// Messages are sent whole, so waiting for more to send with them only takes time; and some are large.
+pub(crate) fn prepare(connection: BorrowedFd<'_>, peer: &Address) {
+    match peer {
+        // The kernel finds out itself how much it should hold. A connection that is gone already is slow.
+        Address::Inet(_) => {
+            let _ = sockopt::set_tcp_nodelay(connection, true);
+        }
+        Address::Unix(_) => hold_much(connection),
     }
 }
 

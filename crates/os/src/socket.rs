@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -29,10 +29,15 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
         None,
     )?;
     for end in [&pair.0, &pair.1] {
-        // The system may cap or refuse this; smaller buffers are slower, never wrong.
-        let _ = sockopt::set_socket_send_buffer_size(end, BUFFER_BYTES);
+        hold_much(end.as_fd());
     }
     Ok(pair)
+}
+
+/// Has the kernel hold more on its way through a Unix socket.
+pub(crate) fn hold_much(end: BorrowedFd<'_>) {
+    // The system may cap or refuse this; smaller buffers are slower, never wrong.
+    let _ = sockopt::set_socket_send_buffer_size(end, BUFFER_BYTES);
 }
 
 /// Two connected sockets that keep messages apart, which no new program inherits.
