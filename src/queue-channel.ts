@@ -24,6 +24,9 @@ import { TakeLine } from './take-line.js'
 import { whenCopied } from './waiter.js'
 import { atOnce, type Clock, clock, ENDLESS } from './waiting.js'
 
+// Looking up one of very many functions takes as long as calling it.
+const { queuePut, queueTake, queueTryTake } = native
+
 /** How many bytes a queue's memory has. */
 export const QUEUE_SIZE: number = native.queueSize()
 
@@ -89,7 +92,7 @@ export class QueueChannel implements MessageParts {
     if (isPlain(encoded)) {
       shareSendScratch(encoded)
       if (!(wait && encoded.end - encoded.start >= this.#longest)) {
-        return native.queuePut(this.handle, encoded.end, this.direct)
+        return queuePut(this.handle, encoded.end, this.direct)
       }
       const message = encoded.bytes.subarray(encoded.start - 1, encoded.end)
       message[0] = PLAIN
@@ -164,7 +167,7 @@ export class QueueChannel implements MessageParts {
     const piece = atOnce(left)
     const interruptible = isInterruptible()
     for (;;) {
-      const status = native.queueTake(this.handle, piece(), interruptible)
+      const status = queueTake(this.handle, piece(), interruptible)
       if (status >= 0) return status
       if (status === LARGE) {
         if (this.#fill()) return LARGE
@@ -179,7 +182,7 @@ export class QueueChannel implements MessageParts {
   /** Takes out a message if there is one: as {@link QueueChannel.takeSync}, or `BUSY` for one in pieces. */
   tryTake(): number {
     for (;;) {
-      const status = native.queueTryTake(this.handle)
+      const status = queueTryTake(this.handle)
       if (status !== LARGE || this.#fill()) return status
     }
   }
