@@ -5,6 +5,7 @@
 import { type Encoded, encode } from './codec/index.js'
 import { KeyboardInterrupt } from './errors.js'
 import { Finalize } from './finalize.js'
+import { handOver, isHanded, partsOfHanded } from './handed-buffers.js'
 import { allocate, type Block } from './heap.js'
 import { isInterruptible } from './interruptible.js'
 import { type Fill, type FrameParts, LargeMessage } from './large-message.js'
@@ -17,6 +18,7 @@ import {
   messageOf,
   objectFrom,
   objectFromSync,
+  receiveScratch,
   shareSendScratch,
 } from './objects.js'
 import { PutLine } from './put-line.js'
@@ -98,8 +100,26 @@ export class QueueChannel implements MessageParts {
       message[0] = PLAIN
       return native.queuePutParts(this.handle, [message], [], this.direct, true)
     }
+    return this.#handOver(encoded) ?? this.#offerParts(encoded, wait)
+  }
+
+  #offerParts(encoded: Encoded, wait: boolean): number {
     const { parts, descriptors } = messageOf(encoded, false)
     return native.queuePutParts(this.handle, parts, descriptors, this.direct, wait)
+  }
+
+  /** Puts in an object whose very large buffers are handed over; nothing when that is not the way. */
+  #handOver(encoded: Encoded): number | undefined {
+    if (encoded.buffers === null) return undefined
+    if (this.maxsize > 0 && native.queueIsFull(this.handle) === 1) return NOT_HELD
+    const handed = handOver(encoded)
+    if (handed === undefined) return undefined
+    const { message, descriptors, file } = handed
+    try {
+      return native.queuePutParts(this.handle, [message], descriptors, this.direct, false)
+    } finally {
+      native.closeDescriptor(file)
+    }
   }
 
   /** Puts in an object, blocking: whether there was a place for it in time. */
@@ -212,12 +232,26 @@ export class QueueChannel implements MessageParts {
 
   /** The object of a message that was taken just now. */
   object(status: number): unknown {
+    if (status > 0 && isHanded(receiveScratch)) return objectFrom(LARGE, this.#takeHanded(status))
     return objectFrom(status, this)
   }
 
   /** The same; modules that it needs are loaded at once. */
   objectSync(status: number): unknown {
+    if (status > 0 && isHanded(receiveScratch)) {
+      return objectFromSync(LARGE, this.#takeHanded(status))
+    }
     return objectFromSync(status, this)
+  }
+
+  /** The parts of a message in the receive scratch whose buffers were handed over. */
+  #takeHanded(length: number): MessageParts {
+    const descriptors = this.takeDescriptors()
+    const file = descriptors.pop() ?? -1
+    return {
+      takeDescriptors: () => descriptors,
+      frame: () => partsOfHanded(receiveScratch.subarray(0, length), descriptors.length, file),
+    }
   }
 
   /** How many there are, as far as this thread knows. */

@@ -111,7 +111,7 @@ export const queueLargeBuffers: Scenario = {
   unit: { label: 'GB/s', better: 'higher' },
   rounds: 5,
   amounts: {
-    full: { size: 64 * 2 ** 20, warmup: 1, count: 4 },
+    full: { size: 64 * 2 ** 20, warmup: 8, count: 8 },
     quick: { size: 2 ** 20, warmup: 1, count: 1 },
   },
   peers: [

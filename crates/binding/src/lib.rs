@@ -10,6 +10,7 @@ mod direct;
 mod event_loop;
 mod external;
 mod fork;
+mod garbage;
 mod heap;
 mod identity;
 mod layout;
