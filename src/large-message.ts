@@ -28,8 +28,25 @@ export type Fill = (
   timeout: number,
 ) => number
 
+/** From here on it is asked before whether there is garbage to be collected. */
+const LARGE = 2 ** 20
+
 /** Memory of its own, for so many bytes, not cleared: it is filled before anybody sees it. */
-const allocate = (length: number): Uint8Array => Buffer.allocUnsafeSlow(length)
+export const allocate = (length: number): Uint8Array => {
+  if (length >= LARGE) native.collectIfNeeded()
+  return Buffer.allocUnsafeSlow(length)
+}
+
+/** What is longer than this does not come from memory that is shared. */
+const SHORT = 1024
+
+/**
+ * Memory for what nobody keeps, which is not its own if it is short. While there is a young ArrayBuffer of
+ * many megabytes, each new one, however small, makes V8 collect what is young. Who survives that twice is
+ * old, and stays for long: in a loop that takes large buffers, that would be all of them.
+ */
+const allocateShort = (length: number): Uint8Array =>
+  length <= SHORT ? Buffer.allocUnsafe(length) : allocate(length)
 
 /** The parts of a frame that is all there. */
 export const partsOf = (bytes: Uint8Array, layout: Layout): FrameParts => {
@@ -75,7 +92,9 @@ export class LargeMessage {
     this.#inTarget = target !== undefined && length <= target.length
     const first = this.#inTarget
       ? target!.subarray(0, length)
-      : allocate(asObject ? HEADER : length)
+      : asObject
+        ? allocateShort(HEADER)
+        : allocate(length)
     this.#segments = [first]
     if (!asObject) this.#planned = []
   }
@@ -110,7 +129,9 @@ export class LargeMessage {
       if (this.#filled < this.#segments.at(-1)!.length) continue
       const next = this.#planned?.shift()
       if (next === undefined) return 0
-      this.#segments.push(allocate(next))
+      // The frame's header, its graph, then padding and buffer by turns: the buffers are for the user.
+      const isBuffer = this.#segments.length > 2 && this.#segments.length % 2 === 1
+      this.#segments.push(isBuffer ? allocate(next) : allocateShort(next))
       this.#filled = 0
     }
   }

@@ -26,7 +26,7 @@ export const closeOwned = ({ owned }: Pick<Encoded, 'owned'>): void => {
 }
 
 /** Small messages are received here, so that they are never allocated. */
-const receiveScratch = new Uint8Array(64 * 1024)
+export const receiveScratch = new Uint8Array(64 * 1024)
 native.setReceiveScratch(receiveScratch)
 
 let sendScratch: Uint8Array | undefined
@@ -158,9 +158,14 @@ export interface MessageParts {
 const arrivedFrom = (length: number, { frame, takeDescriptors }: MessageParts): Arrived =>
   length < 0 ? arrivedFrame(frame, takeDescriptors) : arrivedSmall(length, takeDescriptors)
 
+/** Small messages that are a graph and nothing else, of this program's. */
+const OWN = { trusted: true, buffers: null, handles: null }
+
 /** The object of a message of this program's. Modules that are not loaded yet are loaded at once. */
-export const objectFromSync = (length: number, parts: MessageParts): unknown =>
-  rebuild(arrivedFrom(length, parts), true)
+export const objectFromSync = (length: number, parts: MessageParts): unknown => {
+  if (length > 0 && receiveScratch[0] === PLAIN) return decode(receiveScratch, 1, length, OWN)
+  return rebuild(arrivedFrom(length, parts), true)
+}
 
 /** The same; modules that the object needs are imported first, and then a Promise is returned. */
 export const objectFrom = (length: number, parts: MessageParts): unknown =>
@@ -181,8 +186,10 @@ const arrivedAmong = (bytes: Uint8Array, start: number, end: number): Arrived =>
 }
 
 /** Its object, as {@link objectFromSync}. */
-export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): unknown =>
-  rebuild(arrivedAmong(bytes, start, end), true)
+export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): unknown => {
+  if (bytes[start] === PLAIN) return decode(bytes, start + 1, end, OWN)
+  return rebuild(arrivedAmong(bytes, start, end), true)
+}
 
 /** Its object, as {@link objectFrom}. */
 export const objectAmong = (bytes: Uint8Array, start: number, end: number): unknown =>

@@ -5,6 +5,7 @@
 import { type Encoded, encode } from './codec/index.js'
 import { KeyboardInterrupt } from './errors.js'
 import { Finalize } from './finalize.js'
+import { handOver, isHanded, partsOfHanded } from './handed-buffers.js'
 import { allocate, type Block } from './heap.js'
 import { isInterruptible } from './interruptible.js'
 import { type Fill, type FrameParts, LargeMessage } from './large-message.js'
@@ -17,12 +18,16 @@ import {
   messageOf,
   objectFrom,
   objectFromSync,
+  receiveScratch,
   shareSendScratch,
 } from './objects.js'
 import { PutLine } from './put-line.js'
 import { TakeLine } from './take-line.js'
 import { whenCopied } from './waiter.js'
 import { atOnce, type Clock, clock, ENDLESS } from './waiting.js'
+
+// Looking up one of very many functions takes as long as calling it.
+const { queuePut, queueTake, queueTryTake } = native
 
 /** How many bytes a queue's memory has. */
 export const QUEUE_SIZE: number = native.queueSize()
@@ -89,14 +94,32 @@ export class QueueChannel implements MessageParts {
     if (isPlain(encoded)) {
       shareSendScratch(encoded)
       if (!(wait && encoded.end - encoded.start >= this.#longest)) {
-        return native.queuePut(this.handle, encoded.end, this.direct)
+        return queuePut(this.handle, encoded.end, this.direct)
       }
       const message = encoded.bytes.subarray(encoded.start - 1, encoded.end)
       message[0] = PLAIN
       return native.queuePutParts(this.handle, [message], [], this.direct, true)
     }
+    return this.#handOver(encoded) ?? this.#offerParts(encoded, wait)
+  }
+
+  #offerParts(encoded: Encoded, wait: boolean): number {
     const { parts, descriptors } = messageOf(encoded, false)
     return native.queuePutParts(this.handle, parts, descriptors, this.direct, wait)
+  }
+
+  /** Puts in an object whose very large buffers are handed over; nothing when that is not the way. */
+  #handOver(encoded: Encoded): number | undefined {
+    if (encoded.buffers === null) return undefined
+    if (this.maxsize > 0 && native.queueIsFull(this.handle) === 1) return NOT_HELD
+    const handed = handOver(encoded)
+    if (handed === undefined) return undefined
+    const { message, descriptors, file } = handed
+    try {
+      return native.queuePutParts(this.handle, [message], descriptors, this.direct, false)
+    } finally {
+      native.closeDescriptor(file)
+    }
   }
 
   /** Puts in an object, blocking: whether there was a place for it in time. */
@@ -164,7 +187,7 @@ export class QueueChannel implements MessageParts {
     const piece = atOnce(left)
     const interruptible = isInterruptible()
     for (;;) {
-      const status = native.queueTake(this.handle, piece(), interruptible)
+      const status = queueTake(this.handle, piece(), interruptible)
       if (status >= 0) return status
       if (status === LARGE) {
         if (this.#fill()) return LARGE
@@ -179,7 +202,7 @@ export class QueueChannel implements MessageParts {
   /** Takes out a message if there is one: as {@link QueueChannel.takeSync}, or `BUSY` for one in pieces. */
   tryTake(): number {
     for (;;) {
-      const status = native.queueTryTake(this.handle)
+      const status = queueTryTake(this.handle)
       if (status !== LARGE || this.#fill()) return status
     }
   }
@@ -209,12 +232,26 @@ export class QueueChannel implements MessageParts {
 
   /** The object of a message that was taken just now. */
   object(status: number): unknown {
+    if (status > 0 && isHanded(receiveScratch)) return objectFrom(LARGE, this.#takeHanded(status))
     return objectFrom(status, this)
   }
 
   /** The same; modules that it needs are loaded at once. */
   objectSync(status: number): unknown {
+    if (status > 0 && isHanded(receiveScratch)) {
+      return objectFromSync(LARGE, this.#takeHanded(status))
+    }
     return objectFromSync(status, this)
+  }
+
+  /** The parts of a message in the receive scratch whose buffers were handed over. */
+  #takeHanded(length: number): MessageParts {
+    const descriptors = this.takeDescriptors()
+    const file = descriptors.pop() ?? -1
+    return {
+      takeDescriptors: () => descriptors,
+      frame: () => partsOfHanded(receiveScratch.subarray(0, length), descriptors.length, file),
+    }
   }
 
   /** How many there are, as far as this thread knows. */

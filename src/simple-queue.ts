@@ -12,6 +12,8 @@ import { QueueChannel } from './queue-channel.js'
 import { isObjectOf } from './same-object.js'
 import { atOnce, checkedWait, ENDLESS, FOREVER, type WaitOptions } from './waiting.js'
 
+const { queueIsEmpty, queuePending } = native
+
 /**
  * A queue like {@link Queue}, but for one thing: what finds no room in the memory that all processes have
  * mapped, some two million bytes, waits in `put` until somebody has taken something. So when `put` is over,
@@ -44,7 +46,7 @@ export class SimpleQueue<T = any> {
     checkedWait({ signal })
     const channel = this.#channel
     await channel.put(item, FOREVER, signal)
-    if (native.queuePending(channel.handle) > 0) await channel.putters.untilSettled()
+    if (queuePending(channel.handle) > 0) await channel.putters.untilSettled()
   }
 
   /**
@@ -56,6 +58,7 @@ export class SimpleQueue<T = any> {
     this.#checkOpen()
     const channel = this.#channel
     channel.putSync(item, FOREVER)
+    if (queuePending(channel.handle) === 0) return
     const piece = atOnce(ENDLESS)
     while (native.queueFlush(channel.handle, piece()) !== DONE) {}
   }
@@ -105,7 +108,7 @@ export class SimpleQueue<T = any> {
    */
   empty(): boolean {
     if (this.#closed) throw new OSError('handle is closed')
-    return this.#channel.takers.arrived === 0 && native.queueIsEmpty(this.#channel.handle) === 1
+    return this.#channel.takers.arrived === 0 && queueIsEmpty(this.#channel.handle) === 1
   }
 
   /** Says that this thread will not use the queue any more, which others still can. May be repeated. */

@@ -73,7 +73,7 @@ export const queueFourToFour: Scenario = {
   title: "[id, { a: 1, b: 'text' }] through a queue, from four children to four",
   unit: { label: 'messages/s', better: 'higher' },
   rounds: 5,
-  amounts: { full: { warmup: 20_000, count: 100_000 }, quick: { warmup: 400, count: 4000 } },
+  amounts: { full: { warmup: 200_000, count: 400_000 }, quick: { warmup: 400, count: 4000 } },
   peers: [
     ourPeer('ours-sync', 'putSync/getSync', 'sync', 'severalQueue'),
     ourPeer('ours-simple', 'SimpleQueue putSync/getSync', 'simple', 'severalSimple'),
@@ -111,7 +111,7 @@ export const queueLargeBuffers: Scenario = {
   unit: { label: 'GB/s', better: 'higher' },
   rounds: 5,
   amounts: {
-    full: { size: 64 * 2 ** 20, warmup: 1, count: 4 },
+    full: { size: 64 * 2 ** 20, warmup: 8, count: 8 },
     quick: { size: 2 ** 20, warmup: 1, count: 1 },
   },
   peers: [

@@ -6,9 +6,11 @@
 mod challenge;
 mod connection;
 mod descriptor;
+mod direct;
 mod event_loop;
 mod external;
 mod fork;
+mod garbage;
 mod heap;
 mod identity;
 mod layout;

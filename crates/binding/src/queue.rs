@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use mp_os::futex::{self, Woken};
 use mp_os::mapping::Mapping;
 use mp_os::process::{attention::Attention, threads};
-use mp_os::{descriptor, fresh_memory, socket};
+use mp_os::{descriptor, fresh_memory, handed_memory, socket};
 use mp_queue::blocking::{self, Filled, Had, Slept, Taker};
 use mp_queue::layout::{Header, RING};
 use mp_queue::{Interest, Lent, Memory, Put, Queue, Ring, SHORT_SLEEP, Sleep, Taken};
@@ -42,6 +42,9 @@ const ATTENTIVE: Duration = Duration::from_millis(500);
 
 /// The queues of this process, by the place of their memory.
 static QUEUES: Mutex<Vec<(u32, usize, Weak<Queue>)>> = Mutex::new(Vec::new());
+
+/// Large contents on their way to other processes, and with them.
+static HANDED: handed_memory::Pool = handed_memory::Pool::new();
 
 /// The process that they belong to.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -250,6 +253,39 @@ pub fn queue_put_parts(
         }
         status::DONE
     })
+}
+
+/// Copies large contents into memory that is handed over: the descriptor to send, which is the caller's to
+/// close, and where each of them begins; nothing when that cannot be done now.
+#[napi]
+pub fn hand_over(contents: Vec<Uint8Array>) -> Vec<f64> {
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+    let contents: Vec<&[u8]> = contents.iter().map(|content| &**content).collect();
+    let Ok(Some(parcel)) = HANDED.pack(&contents) else {
+        return Vec::new();
+    };
+    let offsets = parcel.offsets.iter().map(|offset| *offset as f64);
+    std::iter::once(f64::from(parcel.file.into_raw_fd()))
+        .chain(offsets)
+        .collect()
+}
+
+/// Puts contents that were handed over in the place of what the array holds: 0 or a status.
+#[napi]
+pub fn take_over(file: i32, offset: f64, mut target: Uint8Array) -> f64 {
+    // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
+    let target = unsafe { target.as_mut() };
+    let file = descriptor::borrow(file);
+    status::of(file.and_then(|file| {
+        handed_memory::unpack(file, offset as u64, target)?;
+        Ok(0_u32)
+    }))
+}
+
+/// Gives back the memory that was handed over and has come back a while ago; says whether any is kept.
+#[napi]
+pub fn trim_handed() -> bool {
+    HANDED.trim()
 }
 
 /// Puts in messages, each with its length in front, in four bytes, at a multiple of eight: how many were
@@ -684,6 +720,7 @@ pub fn renew_queues() {
     if PROCESS.swap(std::process::id(), Ordering::Relaxed) == std::process::id() {
         return;
     }
+    HANDED.become_copy();
     for (.., queue) in lock(&QUEUES).iter() {
         if let Some(queue) = queue.upgrade() {
             queue.become_copy();

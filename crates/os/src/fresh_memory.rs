@@ -20,12 +20,15 @@ const LARGE: usize = 1 << 20;
 /// A huge page that takes longer than so many small ones is not worth it.
 const SLOW: Duration = Duration::from_micros(600);
 
-/// For how many chunks huge pages are given a rest after a slow one.
-const REST: u32 = 512;
+/// For how many chunks huge pages are given a rest after a slow one; twice as many after each further one
+/// in a row, up to the most.
+const REST: u32 = 8;
+const LONGEST_REST: u32 = 512;
 
-/// Chunks that are still to be filled with small pages. Written and read by all threads, relaxed: it is
-/// a hint, and guards nothing.
+/// Chunks that are still to be filled with small pages, and how long the next rest is. Written and read by
+/// all threads, relaxed: they are hints, and guard nothing.
 static RESTING: AtomicU32 = AtomicU32::new(0);
+static NEXT_REST: AtomicU32 = AtomicU32::new(REST);
 
 /// Where the chunk ends in which so much of `memory` is filled: at a multiple of [`CHUNK`] in memory, or
 /// at the end.
@@ -45,7 +48,11 @@ pub fn touch(chunk: &mut [u8]) {
     let start = Instant::now();
     advise(chunk, Advice::LinuxPopulateWrite);
     if huge && start.elapsed() > SLOW {
-        RESTING.store(REST, Ordering::Relaxed);
+        let rest = NEXT_REST.load(Ordering::Relaxed);
+        RESTING.store(rest, Ordering::Relaxed);
+        NEXT_REST.store((rest * 2).min(LONGEST_REST), Ordering::Relaxed);
+    } else if huge {
+        NEXT_REST.store(REST, Ordering::Relaxed);
     } else if resting > 0 {
         RESTING.store(resting - 1, Ordering::Relaxed);
     }

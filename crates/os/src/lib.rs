@@ -10,6 +10,7 @@ pub mod executable;
 pub mod file_lock;
 pub mod fresh_memory;
 pub mod futex;
+pub mod handed_memory;
 pub mod listener;
 pub mod mapping;
 pub mod memory_file;

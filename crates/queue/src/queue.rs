@@ -357,7 +357,7 @@ impl Queue {
             }
             return Ok(Taken::Begun(Reading::dropping(guard.state.rest)));
         }
-        let end = header.put.seen().position;
+        let end = self.ring.end_after(guard.state.position);
         let Some(next) = self.ring.record(guard.state.position, end)? else {
             return Ok(Taken::Nothing);
         };

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ pub struct Ring {
     header: NonNull<Header>,
     data: NonNull<u8>,
     capacity: u64,
+    /// How far those who take are at least, and those who put. Both only grow, so what was seen once does
+    /// until it is too little; and looking anew means to wait for the other processor's memory.
+    known_taken: AtomicU64,
+    known_put: AtomicU64,
     /// Keeps it mapped.
     _memory: Box<dyn Any + Send + Sync>,
 }
@@ -82,6 +86,8 @@ impl Ring {
             header,
             data,
             capacity,
+            known_taken: AtomicU64::new(0),
+            known_put: AtomicU64::new(0),
             _memory: memory,
         })
     }
@@ -104,10 +110,29 @@ impl Ring {
 
     /// How many bytes can be put in after a state. There is always room for one [`CUT`].
     pub fn room(&self, put: State) -> u64 {
-        let used = put
-            .position
-            .saturating_sub(self.header().taken.seen().position);
-        (self.capacity - WORD).saturating_sub(used)
+        let taken = self.header().taken.seen().position;
+        self.known_taken.store(taken, Release);
+        self.room_from(put, taken)
+    }
+
+    fn room_from(&self, put: State, taken: u64) -> u64 {
+        (self.capacity - WORD).saturating_sub(put.position.saturating_sub(taken))
+    }
+
+    /// Whether so many bytes can be put in after a state.
+    fn has_room(&self, put: State, bytes: u64) -> bool {
+        self.room_from(put, self.known_taken.load(Acquire)) >= bytes || self.room(put) >= bytes
+    }
+
+    /// Up to where there are records, when somebody is there who takes. There may be more, if there is one.
+    pub fn end_after(&self, position: u64) -> u64 {
+        let known = self.known_put.load(Acquire);
+        if known > position {
+            return known;
+        }
+        let put = self.header().put.seen().position;
+        self.known_put.store(put, Release);
+        put
     }
 
     /// Locks for putting.
@@ -393,7 +418,7 @@ impl PutGuard<'_> {
     pub fn add(&mut self, kind: u8, words: &[u64], message: &[&[u8]]) -> bool {
         let length: usize = message.iter().map(|part| part.len()).sum();
         let payload = (words.len() * 8 + length) as u64;
-        if self.ring.room(self.state) < WORD + padded(payload) {
+        if !self.ring.has_room(self.state, WORD + padded(payload)) {
             return false;
         }
         let mut position = self.state.position;

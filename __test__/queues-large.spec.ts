@@ -1,0 +1,119 @@
+/** Very large buffers, which are handed over in memory that is used again. */
+import { readdirSync, readlinkSync } from 'node:fs'
+import test from 'ava'
+import * as mp from 'node-multiprocessing'
+import { within } from './fixtures/connection-patience.js'
+import { lookAtLarge, sum, sumLarge, takeAll } from './fixtures/queues-large.js'
+
+const MIB = 2 ** 20
+const SIZE = 40 * MIB
+
+/** Large contents that say where they were. */
+const contents = (seed: number, length = SIZE): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i += 1021) bytes[i] = (i * 31 + seed) & 0xff
+  bytes[length - 1] = seed
+  return bytes
+}
+
+/** Files in memory that this process has open. */
+const files = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('/memfd:')
+    } catch {
+      return false
+    }
+  }).length
+
+for (const [name, make] of [
+  ['a queue', () => new mp.Queue()],
+  ['a simple queue', () => new mp.SimpleQueue()],
+] as const) {
+  test.serial(`${name}: what is large comes as it was, and is one's own`, async (t) => {
+    const queue = make()
+    const bytes = contents(1)
+    const wanted = bytes.slice()
+    queue.putSync(bytes)
+    // It may be changed when the call has returned.
+    bytes.fill(0)
+    await queue.put({ small: new Uint8Array([1, 2]), large: new Float64Array(wanted.buffer), n: 1 })
+    const first = queue.getSync() as Uint8Array
+    t.is(Buffer.compare(first, wanted), 0)
+    first.fill(7)
+    const { small, large, n } = (await queue.get()) as {
+      small: Uint8Array
+      large: Float64Array
+      n: number
+    }
+    t.deepEqual([...small, n], [1, 2, 1])
+    t.is(Buffer.compare(new Uint8Array(large.buffer), wanted), 0)
+    t.true(first.every((byte) => byte === 7))
+    queue.close()
+  })
+
+  test.serial(`${name}: what was taken may be passed on, and put in again`, async (t) => {
+    const queue = make()
+    const bytes = contents(2)
+    queue.putSync(bytes)
+    const taken = structuredClone(queue.getSync() as Uint8Array, { transfer: [] })
+    queue.putSync(taken)
+    const again = queue.getSync() as Uint8Array
+    const moved = structuredClone(again, { transfer: [again.buffer as ArrayBuffer] })
+    t.is(again.length, 0)
+    for (let i = 0; i < 12; i++) {
+      queue.putSync(contents(i))
+      t.is((queue.getSync() as Uint8Array)[0], i)
+    }
+    t.is(Buffer.compare(moved, bytes), 0, 'nobody has used its memory for something else')
+    queue.close()
+  })
+}
+
+test.serial('there is more than is handed over at a time, in order', async (t) => {
+  const queue = new mp.Queue()
+  const [ours, theirs] = mp.Pipe()
+  const child = new mp.Process({ target: sumLarge, args: [queue, theirs, 24] })
+  child.start()
+  const wanted: number[] = []
+  for (let i = 0; i < 24; i++) {
+    const bytes = contents(i, SIZE + i)
+    wanted.push(sum(bytes))
+    await queue.put(bytes)
+  }
+  t.deepEqual(await within('all are taken', ours.recv(), 60_000), wanted)
+  await child.join()
+  queue.close()
+})
+
+for (const method of ['spawn', 'forkserver'] as const) {
+  test.serial(`a loop that blocks does not keep what it has dropped, in ${method}`, async (t) => {
+    const queue = new mp.Queue()
+    const [ours, theirs] = mp.Pipe()
+    const { Process } = mp.getContext(method)
+    const child = new Process({ target: takeAll, args: [queue, theirs, 40] })
+    child.start()
+    const bytes = contents(3)
+    for (let i = 0; i < 40; i++) await queue.put(bytes)
+    const outside = (await within('all are taken', ours.recv(), 60_000)) as number
+    t.true(outside < 20 * SIZE, `${outside / MIB} MiB are in use, of ${(40 * SIZE) / MIB} taken`)
+    await child.join()
+    queue.close()
+  })
+}
+
+test.serial('whoever is killed with it keeps nothing', async (t) => {
+  const queue = new mp.Queue()
+  for (let i = 0; i < 12; i++) {
+    const [ours, theirs] = mp.Pipe()
+    const child = new mp.Process({ target: lookAtLarge, args: [queue, theirs] })
+    child.start()
+    queue.putSync(contents(i))
+    t.is(await within('it is taken', ours.recv(), 30_000), i)
+    child.kill()
+    await child.join()
+    child.close()
+  }
+  t.true(files() < 30)
+  queue.close()
+})
