@@ -4,6 +4,7 @@ export const entries = [
   'connection',
   'context',
   'ctypes',
+  'dummy',
   'fork-guard',
   'forkserver-main',
   'heap',
@@ -20,5 +21,7 @@ export const entries = [
   'spawn-main',
   'spawned',
   'synchronize',
+  'thread',
+  'thread-main',
   'util',
 ]

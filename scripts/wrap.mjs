@@ -11,6 +11,8 @@ const internal = new Set([
   'refuse-threads',
   'spawn-main',
   'spawned',
+  'thread',
+  'thread-main',
 ])
 
 /** What is not simply passed on: in a copy of the main process, `isMainProcess` changes. */

@@ -47,13 +47,17 @@ export class Child {
   /** The exit code, if it has ended; reaps it. */
   poll(): number | null {
     if (this.#exitcode === null) {
-      this.#exitcode =
-        this.#channel === undefined
-          ? native.collectProcess(this.sentinel)
-          : native.collectForked(this.sentinel, this.#channel, PATIENCE)
+      this.#exitcode = this.collect()
       if (this.#exitcode !== null) this.#ended()
     }
     return this.#exitcode
+  }
+
+  /** The exit code, once it has ended; asked until then. */
+  protected collect(): number | null {
+    return this.#channel === undefined
+      ? native.collectProcess(this.sentinel)
+      : native.collectForked(this.sentinel, this.#channel, PATIENCE)
   }
 
   /** Waits for the end, blocking. */

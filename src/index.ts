@@ -89,6 +89,7 @@ export {
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
 export { Pool, type PoolOptions } from './pool.js'
+export { ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 export {
   AuthenticationString,
   activeChildren,

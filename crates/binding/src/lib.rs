@@ -6,6 +6,7 @@
 mod challenge;
 mod connection;
 mod descriptor;
+mod environment;
 mod event_loop;
 mod external;
 mod fork;

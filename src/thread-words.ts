@@ -1,0 +1,41 @@
+/**
+ * What a thread and the one that started it say to each other without an event loop: two words of shared
+ * memory.
+ *
+ * | Word | |
+ * |---|---|
+ * | 0 | whose the descriptors are that the thread is started with: the parent's, until either takes them |
+ * | 1 | the exit code; {@link RUNNING} until somebody has said one, and then that stays |
+ * @module
+ */
+
+/** How many words there are. */
+export const WORDS = 2
+
+const OWNER = 0
+const EXITCODE = 1
+
+const NOBODY = 0
+const SOMEBODY = 1
+
+/** No exit code. */
+export const RUNNING = -(2 ** 31)
+
+/** Two words, in memory of their own. */
+export const makeWords = (): Int32Array => {
+  const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT))
+  words[EXITCODE] = RUNNING
+  return words
+}
+
+/** Whether the descriptors belong to the caller from now on: to the first one who asks, be it to close them. */
+export const takeDescriptorsOf = (words: Int32Array): boolean =>
+  Atomics.compareExchange(words, OWNER, NOBODY, SOMEBODY) === NOBODY
+
+/** Says how the thread ends, unless that has been said. */
+export const sayExitcode = (words: Int32Array, exitcode: number): void => {
+  Atomics.compareExchange(words, EXITCODE, RUNNING, exitcode)
+}
+
+/** How the thread ends, or {@link RUNNING}. */
+export const exitcodeIn = (words: Int32Array): number => Atomics.load(words, EXITCODE)

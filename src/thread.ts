@@ -1,0 +1,73 @@
+/**
+ * The life of a thread of `node-multiprocessing/dummy`: learn who it is, import what it needs, run, end.
+ * @module
+ */
+import { AuthenticationString } from './authentication-string.js'
+import { adopt, exitCodeOf, isCaught, setStateOf, tracebackOf } from './bootstrap.js'
+import { setStartMethod } from './context.js'
+import { DummyProcess } from './dummy-process.js'
+import { SystemExit } from './errors.js'
+import { inherit } from './logger.js'
+import { native } from './native.js'
+import { takeObjectFromFile } from './objects.js'
+import { type Preparation, type ProcessData, setPreload } from './preparation.js'
+import {
+  becomeThread,
+  currentProcess,
+  currentThread,
+  setBootstrapping,
+  stateOf,
+} from './process-state.js'
+import { writeError } from './standard-error.js'
+import { banner, type Given } from './thread-child.js'
+import { writeDirectly } from './thread-output.js'
+import { sayExitcode, takeDescriptorsOf } from './thread-words.js'
+
+/** Runs what this thread was started for. */
+export const runThread = async (given: Given): Promise<void> => {
+  if (!takeDescriptorsOf(given.words)) return
+  native.endWithEnvironment(given.end)
+  process.on('exit', (code) => sayExitcode(given.words, Number(code)))
+  writeDirectly()
+  setBootstrapping(true)
+  const self: DummyProcess = Object.create(DummyProcess.prototype)
+  try {
+    const preparation = (await takeObjectFromFile(given.preparation, [])) as Preparation
+    prepare(preparation, self, given.daemon)
+    process.on('uncaughtExceptionMonitor', onUncaught)
+    const data = (await takeObjectFromFile(given.data, [...given.sent])) as ProcessData
+    adopt(self, preparation, data)
+    setBootstrapping(false)
+    await self.run()
+  } catch (error) {
+    end(error)
+  }
+}
+
+/** Makes this thread what it was started as, before any module of the program is imported. */
+const prepare = (preparation: Preparation, self: DummyProcess, daemon: boolean): void => {
+  const { argv, authkey, parentName, startMethod, preload, log } = preparation
+  process.argv = [process.argv[0]!, ...argv.slice(1)]
+  setStateOf(self, preparation)
+  Object.assign(stateOf(currentProcess()), {
+    name: parentName,
+    authkey: new AuthenticationString(authkey),
+    daemon,
+  })
+  becomeThread(self)
+  if (startMethod !== null) setStartMethod(startMethod, { force: true })
+  setPreload(preload)
+  inherit(log)
+}
+
+/** An error that nobody catches ends the thread, as it ends a process; Node prints it for neither. */
+const onUncaught = (error: unknown): void => {
+  if (error instanceof SystemExit) process.exit(exitCodeOf(error))
+  if (!isCaught()) writeError(`${banner(currentThread().name)}${tracebackOf(error)}`)
+}
+
+const end = (error: unknown): never => {
+  if (error instanceof SystemExit) process.exit(exitCodeOf(error))
+  writeError(`${banner(currentThread().name)}${tracebackOf(error)}`)
+  process.exit(1)
+}
