@@ -11,7 +11,7 @@ import { READABLE, Watcher } from './watcher.js'
 const collected = new FinalizationRegistry((descriptors: readonly number[]) => close(descriptors))
 
 const close = (descriptors: readonly number[]): void => {
-  for (const fd of descriptors) native.closeDescriptor(fd)
+  for (const fd of descriptors) native.closeKeptDescriptor(fd)
 }
 
 /** How long a child that has ended waits for its fork server to say how, in milliseconds. */
@@ -38,6 +38,7 @@ export class Child {
     this.sentinel = pidfd
     this.#keepsAlive = keepsAlive
     this.#channel = channel
+    for (const fd of this.#descriptors()) native.keepDescriptor(fd)
     collected.register(this, this.#descriptors(), this)
     this.#watcher = new Watcher(pidfd, () => this.poll())
     this.#watcher.want(READABLE)

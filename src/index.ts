@@ -89,7 +89,6 @@ export {
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
 export { Pool, type PoolOptions } from './pool.js'
-export { ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 export {
   AuthenticationString,
   activeChildren,
@@ -146,4 +145,5 @@ export {
   RLock,
   Semaphore,
 } from './synchronize.js'
+export { ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

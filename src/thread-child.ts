@@ -2,7 +2,10 @@
  * Starting a thread for a process object, and the thread as its parent sees it.
  * @module
  */
+import { fstatSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { devNull } from 'node:os'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type * as WorkerThreads from 'node:worker_threads'
 import { tracebackOf } from './bootstrap.js'
@@ -83,6 +86,7 @@ export const banner = (name: string): string => `Exception in thread ${name}:\n`
 export const startThread = (process_: Process): Child => {
   const threads = require('node:worker_threads') as typeof WorkerThreads
   const { name, daemon } = stateOf(process_)
+  fillStandardDescriptors()
   return withEncodedData(process_, ({ parts, descriptors }) => {
     const told = getPreparationData(process_, getStartMethod({ allowNone: true }), undefined)
     return withMemoryFiles([partsOfObject(told), parts], (files) => {
@@ -104,6 +108,9 @@ export const startThread = (process_: Process): Child => {
             workerData: given,
             env: threads.SHARE_ENV,
             name,
+            // It writes for itself, see `thread-output.ts`; these are for what it prints before it can.
+            stdout: true,
+            stderr: true,
             trackUnmanagedFds: false,
           },
         )
@@ -115,7 +122,11 @@ export const startThread = (process_: Process): Child => {
             closeAll(given)
           }
         })
-        worker.on('exit', () => closeUntaken(given))
+        worker.on('exit', () => {
+          closeUntaken(given)
+          printEarly(process.stdout, worker.stdout)
+          printEarly(process.stderr, worker.stderr)
+        })
         return new ThreadChild(worker, sentinel!, !daemon, given)
       } catch (error) {
         closeUntaken(given)
@@ -124,6 +135,26 @@ export const startThread = (process_: Process): Child => {
       }
     })
   })
+}
+
+/**
+ * The program may have closed one of them. What is opened next gets its number then, and libuv ends the
+ * process when that was an event loop of its own. Node opens them the same way when it starts.
+ */
+const fillStandardDescriptors = (): void => {
+  for (const fd of [0, 1, 2]) {
+    try {
+      fstatSync(fd)
+    } catch {
+      openSync(devNull, fd === 0 ? 'r' : 'w')
+    }
+  }
+}
+
+/** What was printed by what Node had to load before anything else, if there is anybody to read it. */
+const printEarly = (ours: NodeJS.WritableStream | undefined, theirs: Readable): void => {
+  const text: Buffer | null = theirs.read()
+  if (text !== null) ours?.write(text)
 }
 
 /** Copies of descriptors: all of them, or none. */

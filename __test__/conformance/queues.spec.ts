@@ -9,7 +9,12 @@ import { type Form, forms } from '../helpers/calls.js'
 import { wait } from '../helpers/lock-calls.js'
 import { rowOfBothKinds } from '../helpers/parties.js'
 import { closeQueue, get, joinTasks, joinThread, put } from '../helpers/queue-calls.js'
-import { nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
+import {
+  nothingIsLeftBehind,
+  row,
+  rowInBothForms,
+  rowWithThreadsInBothForms,
+} from '../helpers/row.js'
 import { runProgram } from '../helpers/run-program.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
@@ -130,8 +135,8 @@ rowOfBothKinds('_TestQueue.test_fork, small items only', async (t, { form, start
   await closeQueue(form, queue)
 })
 
-rowInBothForms('_TestQueue.test_qsize', async (t, { calls: { form } }) => {
-  const q = new mp.Queue()
+rowWithThreadsInBothForms('_TestQueue.test_qsize', async (t, { calls: { form }, api }) => {
+  const q = new api.Queue()
   t.is(q.qsize(), 0)
   await put(form, q, 1)
   t.is(q.qsize(), 1)
@@ -187,8 +192,8 @@ for (const form of forms) {
   )
 }
 
-rowInBothForms('_TestQueue.test_timeout', async (t, { calls: { form } }) => {
-  const q = new mp.Queue()
+rowWithThreadsInBothForms('_TestQueue.test_timeout', async (t, { calls: { form }, api }) => {
+  const q = new api.Queue()
   await refusesAfter(t, 200, mp.Empty, () => get(form, q, { block: true, timeout: 200 }))
   await closeQueue(form, q)
 })
@@ -246,21 +251,24 @@ rowInBothForms(
 /** Both kinds of queue that have a feeder. */
 const queues = (): mp.Queue[] => [new mp.Queue(), new mp.JoinableQueue()]
 
-rowInBothForms('_TestQueue.test_closed_queue_empty_exceptions', async (t, { calls: { form } }) => {
-  for (const q of queues()) {
-    q.close()
-    await joinThread(form, q)
-    t.true(q.empty())
-  }
-  for (const q of queues()) {
-    await put(form, q, 'foo')
-    q.close()
-    await joinThread(form, q)
-    t.throws(() => q.empty(), { instanceOf: mp.OSError, message: /is closed/ })
-  }
-})
+rowWithThreadsInBothForms(
+  '_TestQueue.test_closed_queue_empty_exceptions',
+  async (t, { calls: { form } }) => {
+    for (const q of queues()) {
+      q.close()
+      await joinThread(form, q)
+      t.true(q.empty())
+    }
+    for (const q of queues()) {
+      await put(form, q, 'foo')
+      q.close()
+      await joinThread(form, q)
+      t.throws(() => q.empty(), { instanceOf: mp.OSError, message: /is closed/ })
+    }
+  },
+)
 
-rowInBothForms(
+rowWithThreadsInBothForms(
   '_TestQueue.test_closed_queue_put_get_exceptions',
   async (t, { calls: { form } }) => {
     const closed = { instanceOf: mp.ValueError, message: /is closed/ }
