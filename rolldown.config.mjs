@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'multiprocessing',
           test: (id) =>
             /\/src\//.test(id) &&
-            !/\/(?:fork-guard|import-module|refuse-threads|spawn-main|thread-main)\.ts$/.test(id),
+            !/\/(?:fork-guard|import-module|refuse-threads|spawn-main)\.ts$/.test(id),
         },
       ],
     },

@@ -22,6 +22,5 @@ export const entries = [
   'spawned',
   'synchronize',
   'thread',
-  'thread-main',
   'util',
 ]

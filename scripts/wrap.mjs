@@ -12,7 +12,6 @@ const internal = new Set([
   'spawn-main',
   'spawned',
   'thread',
-  'thread-main',
 ])
 
 /** What is not simply passed on: in a copy of the main process, `isMainProcess` changes. */

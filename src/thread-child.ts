@@ -20,7 +20,7 @@ import {
   withMemoryFiles,
 } from './preparation.js'
 import type { Process } from './process.js'
-import { currentProcess, stateOf } from './process-state.js'
+import { CHILD_FLAG, currentProcess, stateOf } from './process-state.js'
 import { writeError } from './standard-error.js'
 import { exitcodeIn, makeWords, RUNNING, sayExitcode, takeDescriptorsOf } from './thread-words.js'
 
@@ -87,6 +87,7 @@ export const startThread = (process_: Process): Child => {
   const threads = require('node:worker_threads') as typeof WorkerThreads
   const { name, daemon } = stateOf(process_)
   fillStandardDescriptors()
+  const codeCache = checked(native.codeCache(), 'memfd_create')
   return withEncodedData(process_, ({ parts, descriptors }) => {
     const told = getPreparationData(process_, getStartMethod({ allowNone: true }), undefined)
     return withMemoryFiles([partsOfObject(told), parts], (files) => {
@@ -103,8 +104,9 @@ export const startThread = (process_: Process): Child => {
       try {
         checked(sentinel!, 'socketpair')
         const worker = new threads.Worker(
-          fileURLToPath(new URL('./thread-main.cjs', import.meta.url)),
+          fileURLToPath(new URL('./spawn-main.cjs', import.meta.url)),
           {
+            argv: [CHILD_FLAG, String(codeCache), 'thread'],
             workerData: given,
             env: threads.SHARE_ENV,
             name,

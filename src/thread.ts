@@ -18,17 +18,27 @@ import {
   setBootstrapping,
   stateOf,
 } from './process-state.js'
+import { publishCode } from './spawned.js'
 import { writeError } from './standard-error.js'
 import { banner, type Given } from './thread-child.js'
 import { writeDirectly } from './thread-output.js'
 import { sayExitcode, takeDescriptorsOf } from './thread-words.js'
 
-/** Runs what this thread was started for. */
-export const runThread = async (given: Given): Promise<void> => {
+/**
+ * Runs what this thread was started for. `codeCache` is a file in memory for what V8 has made of this
+ * package, and `compiledCode` gives it, when nobody has put it there yet.
+ */
+export const runThread = async (
+  codeCache: number,
+  compiledCode?: () => Uint8Array,
+): Promise<void> => {
+  // Loading it here spares those who are no threads.
+  const given = process.getBuiltinModule('node:worker_threads').workerData as Given
   if (!takeDescriptorsOf(given.words)) return
   native.endWithEnvironment(given.end)
   process.on('exit', (code) => sayExitcode(given.words, Number(code)))
   writeDirectly()
+  if (compiledCode) setImmediate(publishCode, codeCache, compiledCode)
   setBootstrapping(true)
   const self: DummyProcess = Object.create(DummyProcess.prototype)
   try {
