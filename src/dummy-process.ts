@@ -80,9 +80,10 @@ export class DummyProcess<Args extends unknown[] = any[]> extends Process<Args> 
   override toString(): string {
     const state = anyStateOf(this)
     if (state === undefined) return '<DummyProcess uninitialised>'
-    const parts = [state.closed ? 'closed' : statusOf(this)]
+    if (state.closed) return `<${this.constructor.name}(${state.name}, closed)>`
+    const parts = [statusOf(this)]
     if (state.daemon) parts.push('daemon')
-    const ident = state.closed ? null : this.ident
+    const { ident } = this
     if (ident !== null) parts.push(String(ident))
     return `<${this.constructor.name}(${state.name}, ${parts.join(' ')})>`
   }

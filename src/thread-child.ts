@@ -118,7 +118,12 @@ export const startThread = (process_: Process): Child => {
         )
         // It is the sentinel that keeps the event loop alive.
         worker.unref()
+        const printEarly = (): void => {
+          pass(worker.stdout, process.stdout)
+          pass(worker.stderr, process.stderr)
+        }
         worker.on('error', (error) => {
+          printEarly()
           if (takeDescriptorsOf(given.words)) {
             writeError(`${banner(name)}${tracebackOf(error)}`)
             closeAll(given)
@@ -126,8 +131,7 @@ export const startThread = (process_: Process): Child => {
         })
         worker.on('exit', () => {
           closeUntaken(given)
-          printEarly(process.stdout, worker.stdout)
-          printEarly(process.stderr, worker.stderr)
+          printEarly()
         })
         return new ThreadChild(worker, sentinel!, !daemon, given)
       } catch (error) {
@@ -154,9 +158,9 @@ const fillStandardDescriptors = (): void => {
 }
 
 /** What was printed by what Node had to load before anything else, if there is anybody to read it. */
-const printEarly = (ours: NodeJS.WritableStream | undefined, theirs: Readable): void => {
-  const text: Buffer | null = theirs.read()
-  if (text !== null) ours?.write(text)
+const pass = (from: Readable, to: NodeJS.WritableStream | undefined): void => {
+  const text: Buffer | null = from.read()
+  if (text !== null) to?.write(text)
 }
 
 /** Copies of descriptors: all of them, or none. */
