@@ -22,7 +22,7 @@ import { publishCode } from './spawned.js'
 import { writeError } from './standard-error.js'
 import { banner, type Given } from './thread-child.js'
 import { writeDirectly } from './thread-output.js'
-import { sayExitcode, takeDescriptorsOf } from './thread-words.js'
+import { exitcodeIn, RUNNING, sayExitcode, takeDescriptorsOf } from './thread-words.js'
 
 /**
  * Runs what this thread was started for. `codeCache` is a file in memory for what V8 has made of this
@@ -44,13 +44,13 @@ export const runThread = async (
   try {
     const preparation = (await takeObjectFromFile(given.preparation, [])) as Preparation
     prepare(preparation, self, given.daemon)
-    process.on('uncaughtExceptionMonitor', onUncaught)
+    process.on('uncaughtExceptionMonitor', (error) => onUncaught(error, given.words))
     const data = (await takeObjectFromFile(given.data, [...given.sent])) as ProcessData
     adopt(self, preparation, data)
     setBootstrapping(false)
     await self.run()
   } catch (error) {
-    end(error)
+    end(error, given.words)
   }
 }
 
@@ -71,13 +71,19 @@ const prepare = (preparation: Preparation, self: DummyProcess, daemon: boolean):
 }
 
 /** An error that nobody catches ends the thread, as it ends a process; Node prints it for neither. */
-const onUncaught = (error: unknown): void => {
+const onUncaught = (error: unknown, words: Int32Array): void => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
-  if (!isCaught()) writeError(`${banner(currentThread().name)}${tracebackOf(error)}`)
+  if (!isCaught()) complain(error, words)
 }
 
-const end = (error: unknown): never => {
+const end = (error: unknown, words: Int32Array): never => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
-  writeError(`${banner(currentThread().name)}${tracebackOf(error)}`)
+  complain(error, words)
   process.exit(1)
+}
+
+/** Where a thread is terminated, what it was about fails in the oddest ways before its JavaScript stops. */
+const complain = (error: unknown, words: Int32Array): void => {
+  if (exitcodeIn(words) !== RUNNING) return
+  writeError(`${banner(currentThread().name)}${tracebackOf(error)}`)
 }
