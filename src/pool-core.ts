@@ -28,6 +28,7 @@ import {
   FAILED,
   type Failure,
   HEAD,
+  LONGEST_SHORT,
   type LongTask,
   numberAt,
   RESULT,
@@ -390,10 +391,9 @@ export class PoolCore {
       const encoded = encode(items, 'args')
       const { start, end } = encoded
       chunk.bytes = end - start + fn.bytes.length + HEAD
-      if (isPlain(encoded)) {
-        const { longest } = this.channel.tasks
+      if (isPlain(encoded) && chunk.bytes <= LONGEST_SHORT) {
         for (const again of [true, false]) {
-          if (this.#batch.add(flags, job.cell, fn, encoded, longest)) {
+          if (this.#batch.add(flags, job.cell, fn, encoded)) {
             if (++this.#batched >= FLUSH) this.#flush()
             return
           }

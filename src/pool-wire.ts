@@ -27,6 +27,9 @@ export const RESULT = 17
 /** How many bytes stand before the graphs. */
 export const HEAD = 16
 
+/** Nothing longer travels in the short form: it must fit the scratch of whoever takes it. */
+export const LONGEST_SHORT = 48 * 1024
+
 /** How the function is called: with each item as its arguments, or as its one argument. */
 export const SPREAD = 1
 /** The items are an array; if not, there is one item, and it is there alone. */
@@ -103,12 +106,11 @@ export class TaskBatch {
     cell: number,
     fn: FunctionBytes,
     { bytes, start, end }: Encoded,
-    longest: number,
   ): boolean {
     const source = fn.bytes!
     const length = HEAD + source.length + end - start
     let at = this.end + 4
-    if (length > longest || at + length > this.bytes.length) return false
+    if (at + length > this.bytes.length) return false
     const target = this.bytes
     this.#view.setUint32(this.end, length, true)
     target[at] = TASK

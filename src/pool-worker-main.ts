@@ -23,6 +23,7 @@ import {
   HEAD,
   headResult,
   INTO,
+  LONGEST_SHORT,
   type LongTask,
   MANY,
   PARTIAL,
@@ -335,7 +336,7 @@ class WorkerLine {
     const { pool, results } = this.#channel
     const encoded = encode(value, 'result')
     const { start, end, owned } = encoded
-    if (!isPlain(encoded) || end - start + HEAD > results.longest) {
+    if (!isPlain(encoded) || end - start + HEAD > LONGEST_SHORT) {
       if (owned !== null) closeOwned({ owned })
       this.#sendLong(number, flags, value)
       return
