@@ -15,6 +15,7 @@ mod identity;
 mod layout;
 mod listener;
 mod memory_file;
+mod pool;
 mod process;
 mod queue;
 mod resource_tracker;
