@@ -11,6 +11,7 @@ export const entries = [
   'import-module',
   'index',
   'pool',
+  'pools',
   'process',
   'queues',
   'reduction',
