@@ -377,6 +377,36 @@ process.on('beforeExit', () => console.log('first', dummy.activeChildren().lengt
 )
 
 prints(
+  'a thread that is ended while it imports leaves nothing of what it was sent',
+  `
+const [ours, theirs] = mp.Pipe()
+const { nap } = await import('./napping.mjs')
+for (let i = 0; i < 3; i++) {
+  const p = new dummy.Process({ target: nap, args: [theirs] })
+  process.env.IMPORTING = ''
+  p.start()
+  while (process.env.IMPORTING === '') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  p.terminate()
+  p.joinSync()
+  p.close()
+}
+theirs.close()
+console.log(await ours.recv().catch((error) => error.name))`,
+  'EOFError\n',
+  {
+    files: {
+      'napping.mjs': `
+import { isMainThread } from 'node:worker_threads'
+if (!isMainThread) {
+  process.env.IMPORTING = 'yes'
+  await new Promise(() => setInterval(() => {}, 1000))
+}
+export const nap = () => {}`,
+    },
+  },
+)
+
+prints(
   'a thread imports the main module, and skips what is guarded',
   `
 export const name = (connection) => connection.sendSync(dummy.currentProcess().name)

@@ -234,11 +234,21 @@ export const takeObject = (message: Received, trusted: boolean): unknown => {
   return trusted ? rebuildWithModules(object) : rebuild(object, false)
 }
 
-/** The object in a file in memory, which is closed. */
-export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<unknown> => {
+/**
+ * The object in a file in memory, which is closed. `take` is called when the modules that it needs have been
+ * imported, and nothing has been done yet with the descriptors that were sent.
+ */
+export const takeObjectFromFile = async (
+  fd: number,
+  sent: number[],
+  take: () => void = () => {},
+): Promise<unknown> => {
   const length = native.readSmallFile(fd)
   if (length !== LARGE) {
-    return rebuildWithModules(arrivedSmall(checked(length, 'read'), () => sent))
+    return rebuildWithModules(
+      arrivedSmall(checked(length, 'read'), () => sent),
+      take,
+    )
   }
   const [graph, descriptors, ...buffers] = native.mapFrameFile(fd)
   const parts = { graph: new Uint8Array(graph), buffers, descriptors }
@@ -247,14 +257,19 @@ export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<un
       () => parts,
       () => sent,
     ),
+    take,
   )
 }
 
 /** The modules an object needs; its descriptors are closed if that cannot even be told. */
-const neededBy = ({ bytes, start, end, descriptors }: Arrived): readonly string[] => {
+const neededBy = (
+  { bytes, start, end, descriptors }: Arrived,
+  take: () => void,
+): readonly string[] => {
   try {
     return modulesOf(bytes, start, end)
   } catch (error) {
+    take()
     closeAll(descriptors)
     throw error
   }
@@ -264,14 +279,21 @@ const neededBy = ({ bytes, start, end, descriptors }: Arrived): readonly string[
 export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
 
 /** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
-export const rebuildWithModules = (message: Arrived): unknown => {
-  const missing = importModules(neededBy(message))
-  if (missing === undefined) return rebuild(message, true)
+export const rebuildWithModules = (message: Arrived, take: () => void = () => {}): unknown => {
+  const missing = importModules(neededBy(message, take))
+  if (missing === undefined) {
+    take()
+    return rebuild(message, true)
+  }
   // The bytes may be the scratch, which the next message overwrites while the modules are imported.
   const kept = { ...message, bytes: copyOf(message.bytes, message.start, message.end) }
   return missing.then(
-    () => rebuild({ ...kept, start: 0, end: kept.bytes.length }, true),
+    () => {
+      take()
+      return rebuild({ ...kept, start: 0, end: kept.bytes.length }, true)
+    },
     (error) => {
+      take()
       closeAll(message.descriptors)
       throw error
     },

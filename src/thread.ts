@@ -45,7 +45,11 @@ export const runThread = async (
     const preparation = (await takeObjectFromFile(given.preparation, [])) as Preparation
     prepare(preparation, self, given.daemon)
     process.on('uncaughtExceptionMonitor', (error) => onUncaught(error, given.words))
-    const data = (await takeObjectFromFile(given.data, [...given.sent])) as ProcessData
+    // Importing takes its time, in which the thread may be ended.
+    for (const fd of given.sent) native.keepDescriptor(fd)
+    const data = (await takeObjectFromFile(given.data, [...given.sent], () => {
+      for (const fd of given.sent) native.releaseKeptDescriptor(fd)
+    })) as ProcessData
     adopt(self, preparation, data)
     setBootstrapping(false)
     await self.run()

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
 
 use mp_os::{descriptor, socket};
 use napi::{Env, Error, Result};
@@ -44,6 +44,15 @@ pub fn keep_descriptor(env: Env, fd: i32) -> Result<()> {
 #[napi]
 pub fn close_kept_descriptor(fd: i32) {
     KEPT.with_borrow_mut(|kept| kept.as_mut()?.remove(&fd));
+}
+
+/// Gives a descriptor that was kept to whoever calls.
+#[napi]
+pub fn release_kept_descriptor(fd: i32) {
+    let released = KEPT.with_borrow_mut(|kept| kept.as_mut()?.remove(&fd));
+    if let Some(descriptor) = released {
+        let _ = descriptor.into_raw_fd();
+    }
 }
 
 fn adopt(fd: RawFd) -> Result<OwnedFd> {
