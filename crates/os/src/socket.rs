@@ -71,10 +71,7 @@ pub fn make_one_way(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> io::Resul
 /// # Errors
 /// What `shutdown(2)` gives.
 pub fn end(socket: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(rustix::net::shutdown(
-        socket,
-        rustix::net::Shutdown::Both,
-    )?)
+    Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Both)?)
 }
 
 /// Sends what the socket takes at once, with descriptors beside the first byte; never blocks and never
@@ -166,7 +163,10 @@ mod tests {
         let copy = right.try_clone().unwrap();
         end(right.as_fd()).unwrap();
         drop(right);
-        assert_eq!(receive(left.as_fd(), &mut [0; 8], &mut Vec::new()).unwrap(), 0);
+        assert_eq!(
+            receive(left.as_fd(), &mut [0; 8], &mut Vec::new()).unwrap(),
+            0
+        );
         drop(copy);
     }
 
