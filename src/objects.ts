@@ -26,7 +26,7 @@ export const closeOwned = ({ owned }: Pick<Encoded, 'owned'>): void => {
 }
 
 /** Small messages are received here, so that they are never allocated. */
-const receiveScratch = new Uint8Array(64 * 1024)
+export const receiveScratch: Uint8Array = new Uint8Array(64 * 1024)
 native.setReceiveScratch(receiveScratch)
 
 let sendScratch: Uint8Array | undefined

@@ -19,6 +19,7 @@ import {
   messageOf,
   objectOfGraph,
   objectOfGraphSync,
+  receiveScratch,
   rebuildSync,
   rebuildWithModules,
 } from './objects.js'
@@ -88,6 +89,7 @@ export class PoolCore {
 
   /** Calls of which there are chunks to be cut, the first first. */
   #jobs: Job[] = []
+  #firstJob = 0
   /** Calls that are not over, or of which chunks are under way. */
   readonly #open = new Set<Job>()
   /** How many of them somebody waits for. */
@@ -236,6 +238,7 @@ export class PoolCore {
     for (const chunk of [...this.#given.values(), ...this.#again.splice(0)]) this.#settled(chunk)
     this.#given.clear()
     this.#jobs = []
+    this.#firstJob = 0
     for (const job of [...this.#open]) this.#endIfDone(job)
     this.#batch.take()
     this.#batched = 0
@@ -262,6 +265,7 @@ export class PoolCore {
   /** The same, blocking; what is under way is brought to its end first. */
   joinSync(): void {
     this.serveWhile(() => this.#state === 'CLOSE' && this.#open.size > 0, ENDLESS)
+    this.#dismissIfDone()
     const killing = this.#state === 'TERMINATE'
     const grace = clock(GRACE)
     while (this.workers.length > 0) {
@@ -312,7 +316,7 @@ export class PoolCore {
   #nextChunk(): Chunk | undefined {
     const again = this.#again.shift()
     if (again !== undefined) return again
-    let place = 0
+    let place = this.#firstJob
     while (place < this.#jobs.length) {
       const job = this.#jobs[place]!
       if (!job.isOver) {
@@ -328,7 +332,7 @@ export class PoolCore {
         }
       }
       if (job.isOver || job.isExhausted) {
-        this.#forgetAt(place)
+        place = this.#forgetAt(place)
         this.#endIfDone(job)
       } else {
         place++
@@ -337,9 +341,20 @@ export class PoolCore {
     return undefined
   }
 
-  #forgetAt(place: number): void {
-    if (place === 0) this.#jobs.shift()
-    else this.#jobs.splice(place, 1)
+  /** Forgets a call; where the next one is then. */
+  #forgetAt(place: number): number {
+    if (place !== this.#firstJob) {
+      this.#jobs.splice(place, 1)
+      return place
+    }
+    this.#jobs[place] = undefined!
+    this.#firstJob++
+    // Moving them all for each one that goes would take time when there are many.
+    if (this.#firstJob > 512 && this.#firstJob * 2 > this.#jobs.length) {
+      this.#jobs = this.#jobs.slice(this.#firstJob)
+      this.#firstJob = 0
+    }
+    return this.#firstJob
   }
 
   get #hasRoom(): boolean {
@@ -474,7 +489,7 @@ export class PoolCore {
         let at = 0
         for (let i = 0; i < count; i++) {
           const end = at + 4 + this.#lengths.getUint32(at, true)
-          this.#answer(at + 4, end)
+          this.#answer(this.#results, at + 4, end)
           at = (end + 7) & ~7
         }
         if (!this.#blocked && performance.now() > end) return true
@@ -488,7 +503,7 @@ export class PoolCore {
         if (!this.#blocked) return some
       } else if (status >= 0 || status === LARGE) {
         native.poolFound(pool)
-        this.#answerLong(arrivedFrom(status, results))
+        this.#answerOne(status)
       } else if (status === NOT_YET) {
         return some
       } else {
@@ -502,8 +517,14 @@ export class PoolCore {
     const { results } = this.channel
     const status = results.takeSync(clock(STEAL))
     if (status === NOT_YET) return false
-    this.#answerLong(arrivedFrom(status, results))
+    this.#answerOne(status)
     return true
+  }
+
+  /** A result that was taken by itself. */
+  #answerOne(status: number): void {
+    if (status >= 0 && receiveScratch[0] === RESULT) this.#answer(receiveScratch, 0, status)
+    else this.#answerLong(arrivedFrom(status, this.channel.results))
   }
 
   /** Has a thread of the engine's take a result in pieces, as its worker may take its time. */
@@ -538,8 +559,7 @@ export class PoolCore {
   }
 
   /** A result in the short form, or one among those that is not. */
-  #answer(at: number, end: number): void {
-    const bytes = this.#results
+  #answer(bytes: Uint8Array, at: number, end: number): void {
     if (bytes[at] !== RESULT) {
       this.#answerLong(arrivedAmong(bytes, at, end))
       return
@@ -887,6 +907,7 @@ export class PoolCore {
     this.#open.clear()
     this.#given.clear()
     this.#jobs = []
+    this.#firstJob = 0
     this.#again.length = 0
     clearTimeout(this.#stealTimer)
     clearTimeout(this.#restartTimer)
