@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
+import * as dummy from 'node-multiprocessing/dummy'
 import { register } from 'node-multiprocessing/reduction'
 import * as child from '../fixtures/conformance/queues.js'
 import { type Form, forms } from '../helpers/calls.js'
@@ -169,27 +170,43 @@ const duringImport = {
   Sync: ["q.putSync('knock knock')", 'q.getSync({ timeout: 3000 })'],
 }
 
-for (const form of forms) {
-  test.serial(
-    `_TestQueue.test_no_import_lock_contention: while a module is evaluated, ${form} form`,
-    async (t) => {
-      const entry = pathToFileURL(fileURLToPath(import.meta.resolve('node-multiprocessing')))
-      const [putting, getting] = duringImport[form]
-      const file = join(temporaryFolder(t), 'imported-by-an-imported-module.mjs')
-      writeFileSync(
-        file,
-        [
-          `import { Queue } from ${JSON.stringify(entry.href)}`,
-          'const q = new Queue()',
-          putting,
-          `export const got = ${getting}`,
-          'q.close()',
-        ].join('\n'),
-      )
-      const { got } = (await import(pathToFileURL(file).href)) as { got: unknown }
-      t.is(got, 'knock knock')
-    },
+/** The URL of a module that uses a queue while it is evaluated. */
+const knockingModule = (t: ExecutionContext, form: Form, module: string): string => {
+  const entry = pathToFileURL(fileURLToPath(import.meta.resolve(module)))
+  const [putting, getting] = duringImport[form]
+  const file = join(temporaryFolder(t), 'imported-by-an-imported-module.mjs')
+  writeFileSync(
+    file,
+    [
+      `import { Queue } from ${JSON.stringify(entry.href)}`,
+      'const q = new Queue()',
+      putting,
+      `export const got = ${getting}`,
+      'q.close()',
+    ].join('\n'),
   )
+  return pathToFileURL(file).href
+}
+
+for (const form of forms) {
+  const row = '_TestQueue.test_no_import_lock_contention: while a module is evaluated'
+  test.serial(`${row}, ${form} form`, async (t) => {
+    const url = knockingModule(t, form, 'node-multiprocessing')
+    const { got } = (await import(url)) as { got: unknown }
+    t.is(got, 'knock knock')
+  })
+
+  test.serial(`${row} [threads], ${form} form`, async (t) => {
+    const url = knockingModule(t, form, 'node-multiprocessing/dummy')
+    const [reader, writer] = dummy.Pipe(false)
+    const p = new dummy.Process({ target: child.sendImported, args: [url, writer] })
+    p.start()
+    writer.close()
+    t.is(await reader.recv(), 'knock knock')
+    await p.join()
+    t.is(p.exitcode, 0)
+    reader.close()
+  })
 }
 
 rowWithThreadsInBothForms('_TestQueue.test_timeout', async (t, { calls: { form }, api }) => {
