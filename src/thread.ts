@@ -35,26 +35,29 @@ export const runThread = async (
   // Loading it here spares those who are no threads.
   const given = process.getBuiltinModule('node:worker_threads').workerData as Given
   if (!takeDescriptorsOf(given.words)) return
-  native.endWithEnvironment(given.end)
+  const { end, preparation, data, sent } = given
+  native.endWithEnvironment(end)
+  // The thread may be ended at any time, while it imports what it needs above all.
+  for (const fd of [preparation, data, ...sent]) native.keepDescriptor(fd)
   process.on('exit', (code) => sayExitcode(given.words, Number(code)))
   writeDirectly()
   if (compiledCode) setImmediate(publishCode, codeCache, compiledCode)
   setBootstrapping(true)
   const self: DummyProcess = Object.create(DummyProcess.prototype)
   try {
-    const preparation = (await takeObjectFromFile(given.preparation, [])) as Preparation
-    prepare(preparation, self, given.daemon)
+    native.releaseKeptDescriptor(preparation)
+    const prepared = (await takeObjectFromFile(preparation, [])) as Preparation
+    prepare(prepared, self, given.daemon)
     process.on('uncaughtExceptionMonitor', (error) => onUncaught(error, given.words))
-    // Importing takes its time, in which the thread may be ended.
-    for (const fd of given.sent) native.keepDescriptor(fd)
-    const data = (await takeObjectFromFile(given.data, [...given.sent], () => {
-      for (const fd of given.sent) native.releaseKeptDescriptor(fd)
+    native.releaseKeptDescriptor(data)
+    const run = (await takeObjectFromFile(data, [...sent], () => {
+      for (const fd of sent) native.releaseKeptDescriptor(fd)
     })) as ProcessData
-    adopt(self, preparation, data)
+    adopt(self, prepared, run)
     setBootstrapping(false)
     await self.run()
   } catch (error) {
-    end(error, given.words)
+    fail(error, given.words)
   }
 }
 
@@ -80,7 +83,7 @@ const onUncaught = (error: unknown, words: Int32Array): void => {
   if (!isCaught()) complain(error, words)
 }
 
-const end = (error: unknown, words: Int32Array): never => {
+const fail = (error: unknown, words: Int32Array): never => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
   complain(error, words)
   process.exit(1)
