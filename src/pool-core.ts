@@ -472,11 +472,12 @@ export class PoolCore {
   }
 
   #serve(): void {
-    const some = this.#collect()
+    this.#collect()
     this.#mourn()
     this.#fill()
     this.#keepAlive()
-    if (some) this.#lookSoon()
+    // The pool has been called, and is not again before it has looked.
+    if (this.#given.size > 0) this.#lookSoon()
   }
 
   /** Takes the results that are there; says whether there were some. */
