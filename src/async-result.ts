@@ -48,7 +48,11 @@ export class AsyncResult<T = any> implements PromiseLike<T> {
   readonly #waiting = new Set<() => void>()
 
   /** @internal `begin` gives the call to the pool. */
-  constructor(core: PoolCore, { callback, errorCallback }: Callbacks<T>, begin: (sink: Sink) => void) {
+  constructor(
+    core: PoolCore,
+    { callback, errorCallback }: Callbacks<T>,
+    begin: (sink: Sink) => void,
+  ) {
     this.#core = core
     const settle = (outcome: Outcome<T>): void => {
       if (this.#outcome !== undefined) return

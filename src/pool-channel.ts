@@ -33,7 +33,6 @@ const WORKERS = 0
 /** How many calls can be called off at a time before workers begin with them. */
 export const CALL_OFFS: number = CELL_COUNT - 1
 
-
 /** How far a worker is: it has not been ready yet, or it has. */
 export const STARTING = 0
 export const READY = 1
@@ -187,4 +186,3 @@ registerReducer(PoolChannel, {
     })
   },
 })
-

@@ -19,9 +19,9 @@ import {
   messageOf,
   objectOfGraph,
   objectOfGraphSync,
-  receiveScratch,
   rebuildSync,
   rebuildWithModules,
+  receiveScratch,
 } from './objects.js'
 import { CALL_OFFS, PoolChannel } from './pool-channel.js'
 import { type Chunk, errorOfFailure, type Job } from './pool-jobs.js'
@@ -125,6 +125,8 @@ export class PoolCore {
   #whenEmpty: (() => void)[] = []
   /** The object that the program has, as long as it waits for something. */
   holder: object | undefined
+  /** Whether its queues and board are given back. */
+  #isReleased = false
   #owner: WeakRef<object>
 
   constructor(owner: object, wanted: number, start: WorkerStart, observer: PoolObserver) {
@@ -154,6 +156,7 @@ export class PoolCore {
 
   /** How many tasks wait to be given to a worker, as far as they have been cut, or are with one. */
   get length(): { waiting: number; running: number } {
+    if (this.#isReleased) return { waiting: 0, running: 0 }
     const waiting = Math.max(0, native.queueLength(this.channel.tasks.handle))
     return {
       waiting: waiting + this.#again.length + this.#batched,
@@ -185,6 +188,7 @@ export class PoolCore {
 
   /** The call's outcome is known otherwise: what is left of it need not be done. */
   drop(job: Job): void {
+    if (this.#isReleased) return
     if (job.cell !== 0) this.channel.callOff(job.cell, true)
     this.#endIfDone(job)
     this.#keepAlive()
@@ -282,7 +286,7 @@ export class PoolCore {
     this.#blocked = true
     try {
       this.#flush()
-      while (isNeeded()) {
+      while (isNeeded() && !this.#isReleased) {
         if (this.#collect() || this.#mourn()) continue
         if (!isNeeded() || left() === 0) return
         this.#fill()
@@ -462,21 +466,23 @@ export class PoolCore {
 
   #look(): void {
     this.#looking = false
-    if (this.#given.size === 0 && this.#mourned.length === 0) return
+    if (this.#isReleased || (this.#given.size === 0 && this.#mourned.length === 0)) return
     const { pool, results } = this.channel
     if (native.poolLook(pool, results.handle, true) === 1) this.#serve()
   }
 
   #serve(): void {
-    const some = this.#collect()
+    this.#collect()
     this.#mourn()
     this.#fill()
     this.#keepAlive()
-    if (some) this.#lookSoon()
+    // The pool has been called, and is not again before it has looked.
+    if (this.#given.size > 0) this.#lookSoon()
   }
 
   /** Takes the results that are there; says whether there were some. */
   #collect(): boolean {
+    if (this.#isReleased) return false
     if (this.#reading !== undefined && !this.#collectReading(this.#reading)) return false
     const { pool, results } = this.channel
     const end = performance.now() + SLICE
@@ -730,6 +736,7 @@ export class PoolCore {
       if (isProven) this.#stillborn = 0
       else if (!isExpected) this.#stillborn++
     }
+    worker.handle.release()
     this.#freePlaces.push(worker.place / this.#start.concurrency)
     if (this.#toLeave > 0) {
       // It has left, or it cannot any more.
@@ -751,7 +758,12 @@ export class PoolCore {
     const task = job.lost(chunk)
     this.#fail(
       chunk,
-      new WorkerDiedError(`worker ${id} ended with ${howOf(exitcode)} while it had a task`, id, exitcode, task),
+      new WorkerDiedError(
+        `worker ${id} ended with ${howOf(exitcode)} while it had a task`,
+        id,
+        exitcode,
+        task,
+      ),
     )
   }
 
@@ -777,10 +789,14 @@ export class PoolCore {
     return all
   }
 
+  /** Whether there is or may be something to do. */
+  get #isNeeded(): boolean {
+    return this.#state === 'RUN' || (this.#state === 'CLOSE' && this.#open.size > 0)
+  }
+
   /** Others take the places of workers that have ended, while there is or may be something to do. */
   #replace(): void {
-    const needed = this.#state === 'RUN' || (this.#state === 'CLOSE' && this.#open.size > 0)
-    if (!needed || this.#broken !== undefined) return
+    if (!this.#isNeeded || this.#broken !== undefined) return
     try {
       this.#recruit()
       this.#restarts = 0
@@ -825,13 +841,13 @@ export class PoolCore {
 
   /** After close, the workers may go when nothing is left. */
   #dismissIfDone(): void {
-    if (this.#state !== 'CLOSE' || this.#open.size > 0) return
+    if (this.#state !== 'CLOSE' || this.#open.size > 0 || this.#isReleased) return
     const { pool, tasks } = this.channel
     native.poolDismiss(pool, tasks.handle, true, 0)
   }
 
   #emptied(): void {
-    if (this.#state === 'RUN' || (this.#state === 'CLOSE' && this.#open.size > 0)) return
+    if (this.#isReleased || this.#isNeeded) return
     for (const done of this.#whenEmpty.splice(0)) done()
     clearTimeout(this.#stealTimer)
     // What nobody takes any more is not kept for anybody.
@@ -841,6 +857,10 @@ export class PoolCore {
     this.#watcher?.close()
     this.#watcher = undefined
     this.holder = undefined
+    if (this.#reading !== undefined) forgetWait(this.#reading)
+    this.#reading = undefined
+    this.#isReleased = true
+    this.channel.release()
   }
 
   // Stealing.
@@ -887,7 +907,7 @@ export class PoolCore {
   /** The loop is kept alive while somebody waits for results. */
   #keepAlive(): void {
     const isLive = this.#live > 0
-    this.holder = isLive ? this.#owner.deref() ?? this.holder : undefined
+    this.holder = isLive ? (this.#owner.deref() ?? this.holder) : undefined
     if (this.#watcher === undefined) {
       if (!isLive) return
       this.#watcher = new Watcher(this.channel.descriptor, () => {

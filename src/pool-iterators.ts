@@ -218,7 +218,8 @@ export class ImapJob extends Job {
     this.#aborted = undefined
     if (failure !== undefined) return failure
     if (this.isOver) return END
-    if (this.#end === undefined || this.#come.length > 0 || this.#answered < this.#in) return undefined
+    if (this.#end === undefined || this.#come.length > 0 || this.#answered < this.#in)
+      return undefined
     const { failure: last } = this.#end
     this.#end = { failure: undefined }
     return last ?? END

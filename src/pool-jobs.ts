@@ -196,7 +196,9 @@ export class MapJob extends Job {
     if (end - start === 1 && this.#into === null) {
       return this.chunk(start, 1, this.#flags, items[start])
     }
-    const some = Array.isArray(items) ? items.slice(start, end) : part(items as TypedArray, start, end)
+    const some = Array.isArray(items)
+      ? items.slice(start, end)
+      : part(items as TypedArray, start, end)
     const into = this.#into === null ? null : part(this.#into, start, end)
     return this.chunk(start, end - start, this.#flags | MANY, some, into)
   }

@@ -94,7 +94,8 @@ export const checkedProcesses = (processes: unknown): number => {
 /** The same when it has been made. */
 export const checkedSize = (processes: unknown): number => {
   const count = checkedProcesses(processes)
-  if (count > MOST_WORKERS) throw new ValueError(`a pool is resized to ${MOST_WORKERS} workers at most`)
+  if (count > MOST_WORKERS)
+    throw new ValueError(`a pool is resized to ${MOST_WORKERS} workers at most`)
   return count
 }
 

@@ -51,15 +51,10 @@ const taskEnded = channel('task.ended')
 
 /** Counts. */
 export class Statistics implements PoolObserver {
-  readonly #core: () => PoolCore
   readonly #latencies = new Float64Array(REMEMBERED)
   #completed = 0
   #failed = 0
   #started = 0
-
-  constructor(core: () => PoolCore) {
-    this.#core = core
-  }
 
   started(worker: PoolWorker): void {
     this.#started++
@@ -82,8 +77,8 @@ export class Statistics implements PoolObserver {
     }
   }
 
-  now(): PoolStatistics {
-    const core = this.#core()
+  /** Everything that is known of a pool. */
+  of(core: PoolCore): PoolStatistics {
     const now = performance.now()
     let busy = 0
     let life = 0

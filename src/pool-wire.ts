@@ -101,12 +101,7 @@ export class TaskBatch {
   }
 
   /** Adds a task in the short form; false when there is no room. */
-  add(
-    flags: number,
-    cell: number,
-    fn: FunctionBytes,
-    { bytes, start, end }: Encoded,
-  ): boolean {
+  add(flags: number, cell: number, fn: FunctionBytes, { bytes, start, end }: Encoded): boolean {
     const source = fn.bytes!
     const length = HEAD + source.length + end - start
     let at = this.end + 4

@@ -194,18 +194,31 @@ class WorkerLine {
     const ticket = native.queueItemsLater(handle, this.#nap, FOREVER)
     if (ticket === DONE) return NOT_YET
     checked(ticket, 'futex')
-    await new Promise<void>((resolve) => {
-      this.#work.waiting.add(resolve)
-      whenOver(ticket, () => {
-        this.#work.waiting.delete(resolve)
-        resolve()
-      })
-    })
-    forgetWait(ticket)
-    native.queueItemsOver(handle, false)
-    const status = this.#take(0)
+    // It may have been told to leave just before.
+    let status = this.#take(0)
+    if (status === NOT_YET) {
+      await this.#woken(ticket)
+      native.queueItemsOver(handle, false)
+      status = this.#take(0)
+    } else {
+      forgetWait(ticket)
+      native.queueItemsOver(handle, false)
+    }
     this.#nap = status === NOT_YET ? Math.min(this.#nap * 2, LONGEST_NAP) : SHORTEST_NAP
     return status
+  }
+
+  #woken(ticket: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { waiting } = this.#work
+      const wake = (): void => {
+        waiting.delete(wake)
+        forgetWait(ticket)
+        resolve()
+      }
+      waiting.add(wake)
+      whenOver(ticket, wake)
+    })
   }
 
   /** Lets the event loop turn. */
@@ -224,7 +237,7 @@ class WorkerLine {
       if (!this.#place.begin(i)) return i
       const waiting = this.#do(first + i, () => this.#read(at + 4, end))
       if (waiting !== undefined) await waiting
-            at = (end + 7) & ~7
+      at = (end + 7) & ~7
     }
     return count
   }

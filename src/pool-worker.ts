@@ -33,6 +33,8 @@ export interface WorkerHandle {
   join(options: WaitOptions): Promise<void>
   /** Blocks for at most so many milliseconds, less than zero for ever. */
   joinSync(timeout: number): void
+  /** It has ended, and nothing but its exit code will be asked for. */
+  release(): void
 }
 
 /** Under which a class of processes, or of threads, keeps how its handles are made. */
@@ -51,6 +53,7 @@ const processHandle = (process_: Process): WorkerHandle => {
     terminate: () => child.signal(constants.signals.SIGTERM),
     join: (options) => process_.join(options),
     joinSync: (timeout) => process_.joinSync(timeout < 0 ? null : timeout),
+    release: () => child.close(),
   }
 }
 

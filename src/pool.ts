@@ -7,12 +7,7 @@ import { AsyncResult, type Callbacks, MapResult, runAside } from './async-result
 import { registerReducer } from './codec/index.js'
 import { NotImplementedError, TimeoutError, ValueError } from './errors.js'
 import { PoolCore } from './pool-core.js'
-import {
-  ImapJob,
-  IMapIterator,
-  IMapSyncIterator,
-  IMapUnorderedIterator,
-} from './pool-iterators.js'
+import { IMapIterator, IMapSyncIterator, IMapUnorderedIterator, ImapJob } from './pool-iterators.js'
 import { ApplyJob, type Job, MapJob, type Sink, type TypedArray } from './pool-jobs.js'
 import {
   type CallOptions,
@@ -112,7 +107,7 @@ export class Pool {
     const settings = checkedOptions(options)
     const { processes, type = Process, ...rest } = settings
     this.#settings = settings
-    this.#statistics = new Statistics(() => this.#core)
+    this.#statistics = new Statistics()
     this.#core = new PoolCore(this, processes, { type, ...rest }, this.#statistics)
     forgotten.register(this, this.#core, this)
   }
@@ -312,7 +307,7 @@ export class Pool {
 
   /** What the pool has done, and is doing. */
   stats(): PoolStatistics {
-    return this.#statistics.now()
+    return this.#statistics.of(this.#core)
   }
 
   /** Takes no more calls; the workers end when those that were taken are done. */
@@ -344,15 +339,23 @@ export class Pool {
     this.#core.joinSync()
   }
 
-  /** Terminates, as leaving Python's `with` does. */
-  [Symbol.dispose](): void {
-    this.terminate()
+  /**
+   * Terminates, as leaving Python's `with` does. `using` asks for it at once, as entering does.
+   *
+   * @throws ValueError "Pool not running" when it is asked for.
+   */
+  get [Symbol.dispose](): () => void {
+    this.#core.checkRunning()
+    return () => this.terminate()
   }
 
-  /** Terminates, and waits for the workers' end. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.terminate()
-    await this.join()
+  /** The same, and waits for the workers' end. */
+  get [Symbol.asyncDispose](): () => Promise<void> {
+    this.#core.checkRunning()
+    return () => {
+      this.terminate()
+      return this.join()
+    }
   }
 
   /** As the reference prints it: `<multiprocessing.pool.Pool state=RUN pool_size=4>`. */
@@ -366,8 +369,8 @@ export class Pool {
     return this.toString()
   }
 
-  /** @internal The workers' processes. */
-  get _pool(): Process[] {
+  /** The workers that there are: their process objects, which are the pool's to end. */
+  get workers(): readonly Process[] {
     return this.#core.workers.map((worker) => worker.process)
   }
 
