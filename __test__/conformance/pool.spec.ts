@@ -3,7 +3,7 @@ import * as mp from 'node-multiprocessing'
 import * as child from '../fixtures/conformance/pool.js'
 import { program } from '../fixtures/process-programs.js'
 import { isCollected } from '../helpers/garbage.js'
-import { nothingIsLeftBehind, row } from '../helpers/row.js'
+import { nothingIsLeftBehind, row, rowWithThreads } from '../helpers/row.js'
 import { until } from '../helpers/until.js'
 
 nothingIsLeftBehind()
@@ -39,7 +39,7 @@ const withPool = async (
   }
 }
 
-row('_TestPool.test_apply', async (t, { context }) => {
+rowWithThreads('_TestPool.test_apply', async (t, { context }) => {
   await withPool(context, 4, async (pool) => {
     t.is(await pool.apply(child.sqr, [5]), await child.sqr(5))
     t.is(await pool.apply(child.sqr, [5], { wait: 1 }), 25)
@@ -47,7 +47,7 @@ row('_TestPool.test_apply', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_map', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map', async (t, { context }) => {
   await withPool(context, 4, async (pool) => {
     t.deepEqual(await pool.map(child.plainSqr, range(10)), squares(10))
     t.deepEqual(await pool.map(child.plainSqr, range(100), 20), squares(100))
@@ -59,7 +59,7 @@ row('_TestPool.test_map', async (t, { context }) => {
 const tuples = range(100).map((x) => [x, 100 - x] as [number, number])
 const products = tuples.map(([x, y]) => x * y)
 
-row('_TestPool.test_starmap', async (t, { context }) => {
+rowWithThreads('_TestPool.test_starmap', async (t, { context }) => {
   await withPool(context, 4, async (pool) => {
     t.deepEqual(await pool.starmap(child.mul, tuples), products)
     t.deepEqual(await pool.starmap(child.mul, tuples, 20), products)
@@ -67,21 +67,21 @@ row('_TestPool.test_starmap', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_starmap_async', async (t, { context }) => {
+rowWithThreads('_TestPool.test_starmap_async', async (t, { context }) => {
   await withPool(context, 4, async (pool) => {
     t.deepEqual(await pool.starmapAsync(child.mul, tuples).get(), products)
     t.deepEqual(pool.starmapAsync(child.mul, tuples).getSync(), products)
   })
 })
 
-row('_TestPool.test_map_async', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map_async', async (t, { context }) => {
   await withPool(context, 4, async (pool) => {
     t.deepEqual(await pool.mapAsync(child.plainSqr, range(10)).get(), squares(10))
     t.deepEqual(pool.mapAsync(child.plainSqr, range(10)).getSync(), squares(10))
   })
 })
 
-row('_TestPool.test_map_async_callbacks', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map_async_callbacks', async (t, { context }) => {
   await withPool(context, 1, async (pool) => {
     const seen: unknown[] = []
     const callback = (value: unknown): unknown => seen.push(value)
@@ -110,14 +110,14 @@ row('_TestPool.test_map_unplicklable', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_map_chunksize', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map_chunksize', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     t.deepEqual(await pool.mapAsync(child.sqr, [], { chunksize: 1 }).get({ timeout: 30_000 }), [])
     t.deepEqual(pool.mapAsync(child.sqr, [], 1).getSync(30_000), [])
   })
 })
 
-row('_TestPool.test_map_handle_iterable_exception', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map_handle_iterable_exception', async (t, { context }) => {
   const said = { instanceOf: SayWhenError }
   await withPool(context, 2, async (pool) => {
     await t.throwsAsync(pool.map(child.sqr, exceptionThrowing(1, -1), 1), said)
@@ -127,7 +127,7 @@ row('_TestPool.test_map_handle_iterable_exception', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_async', async (t, { context }) => {
+rowWithThreads('_TestPool.test_async', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     const result = pool.applyAsync(child.sqr, [7], { wait: 20 })
     t.false(result.ready())
@@ -139,7 +139,7 @@ row('_TestPool.test_async', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_async_timeout', async (t, { context }) => {
+rowWithThreads('_TestPool.test_async_timeout', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     const late = pool.applyAsync(child.sqr, [6], { wait: 60_000 })
     await t.throwsAsync(late.get({ timeout: 20 }), { instanceOf: mp.TimeoutError })
@@ -147,7 +147,7 @@ row('_TestPool.test_async_timeout', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_imap', async (t, { context }) => {
+rowWithThreads('_TestPool.test_imap', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     const all: number[] = []
     for await (const value of pool.imap(child.plainSqr, range(10))) all.push(value)
@@ -162,7 +162,7 @@ row('_TestPool.test_imap', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_imap_handle_iterable_exception', async (t, { context }) => {
+rowWithThreads('_TestPool.test_imap_handle_iterable_exception', async (t, { context }) => {
   const said = { instanceOf: SayWhenError }
   await withPool(context, 2, async (pool) => {
     const first = pool.imap(child.sqr, exceptionThrowing(1, -1), 1)
@@ -178,7 +178,7 @@ row('_TestPool.test_imap_handle_iterable_exception', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_imap_unordered', async (t, { context }) => {
+rowWithThreads('_TestPool.test_imap_unordered', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     for (const chunksize of [1, 100]) {
       const all: number[] = []
@@ -197,34 +197,37 @@ row('_TestPool.test_imap_unordered', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_imap_unordered_handle_iterable_exception', async (t, { context }) => {
-  const said = { instanceOf: SayWhenError }
-  await withPool(context, 2, async (pool) => {
-    await t.throwsAsync(pool.imapUnordered(child.sqr, exceptionThrowing(1, -1)).next(), said)
-    for (const chunksize of [1, 2]) {
-      const expected = squares(10)
-      const iterator = pool.imapUnordered(child.plainSqr, exceptionThrowing(10, 3), chunksize)
-      await t.throwsAsync(async () => {
-        for await (const value of iterator) {
-          t.true(expected.includes(value))
-          expected.splice(expected.indexOf(value), 1)
-        }
-      }, said)
-    }
-  })
-})
+rowWithThreads(
+  '_TestPool.test_imap_unordered_handle_iterable_exception',
+  async (t, { context }) => {
+    const said = { instanceOf: SayWhenError }
+    await withPool(context, 2, async (pool) => {
+      await t.throwsAsync(pool.imapUnordered(child.sqr, exceptionThrowing(1, -1)).next(), said)
+      for (const chunksize of [1, 2]) {
+        const expected = squares(10)
+        const iterator = pool.imapUnordered(child.plainSqr, exceptionThrowing(10, 3), chunksize)
+        await t.throwsAsync(async () => {
+          for await (const value of iterator) {
+            t.true(expected.includes(value))
+            expected.splice(expected.indexOf(value), 1)
+          }
+        }, said)
+      }
+    })
+  },
+)
 
-row('_TestPool.test_make_pool', async (t, { context }) => {
+rowWithThreads('_TestPool.test_make_pool', async (t, { context }) => {
   t.throws(() => new context.Pool(-1), { instanceOf: mp.ValueError })
   t.throws(() => new context.Pool(0), { instanceOf: mp.ValueError })
   const pool = new context.Pool(3)
   t.is(pool.workers.length, 3)
-  t.is(String(pool), '<multiprocessing.pool.Pool state=RUN pool_size=3>')
+  t.is(String(pool), `<multiprocessing.pool.${context.Pool.name} state=RUN pool_size=3>`)
   pool.close()
   await pool.join()
 })
 
-row('_TestPool.test_terminate', async (t, { context }) => {
+rowWithThreads('_TestPool.test_terminate', async (t, { context }) => {
   const pool = new context.Pool(3)
   const result = pool.mapAsync(child.waitFor, Array(10_000).fill(60_000), { chunksize: 1 })
   // A worker may have begun, or not.
@@ -234,7 +237,7 @@ row('_TestPool.test_terminate', async (t, { context }) => {
   await t.throwsAsync(result.get(), { instanceOf: mp.ValueError, message: 'Pool was terminated' })
 })
 
-row('_TestPool.test_empty_iterable', async (t, { context }) => {
+rowWithThreads('_TestPool.test_empty_iterable', async (t, { context }) => {
   const pool = new context.Pool(1)
   t.deepEqual(await pool.map(child.sqr, []), [])
   t.deepEqual([...pool.imapSync(child.sqr, [])], [])
@@ -246,7 +249,7 @@ row('_TestPool.test_empty_iterable', async (t, { context }) => {
   await pool.join()
 })
 
-row('_TestPool.test_context', async (t, { context }) => {
+rowWithThreads('_TestPool.test_context', async (t, { context }) => {
   let left: Pool
   {
     await using pool = new context.Pool(2)
@@ -257,7 +260,7 @@ row('_TestPool.test_context', async (t, { context }) => {
   t.throws(() => left.mapAsync(child.sqr, range(10)), { instanceOf: mp.ValueError })
 })
 
-row('_TestPool.test_traceback', async (t, { context }) => {
+rowWithThreads('_TestPool.test_traceback', async (t, { context }) => {
   await withPool(context, 1, async (pool) => {
     const error = await t.throwsAsync(pool.apply(child.throwRuntime), { instanceOf: RangeError })
     t.is(error.message, '123')
@@ -271,14 +274,14 @@ row('_TestPool.test_traceback', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_wrapped_exception', async (t, { context }) => {
+rowWithThreads('_TestPool.test_wrapped_exception', async (t, { context }) => {
   await withPool(context, 1, async (pool) => {
     await t.throwsAsync(pool.apply(child.raising), { instanceOf: mp.KeyError })
     t.throws(() => pool.applySync(child.raising), { instanceOf: mp.KeyError })
   })
 })
 
-row('_TestPool.test_map_no_failfast', async (t, { context }) => {
+rowWithThreads('_TestPool.test_map_no_failfast', async (t, { context }) => {
   const started = performance.now()
   await withPool(context, 2, async (pool) => {
     await t.throwsAsync(pool.map(child.raiseOrWait, [0, 500], 1), { instanceOf: mp.ValueError })
@@ -288,7 +291,7 @@ row('_TestPool.test_map_no_failfast', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_release_task_refs', async (t, { context }) => {
+rowWithThreads('_TestPool.test_release_task_refs', async (t, { context }) => {
   await withPool(context, 2, async (pool) => {
     const references: WeakRef<object>[] = []
     const call = async (): Promise<void> => {
@@ -302,7 +305,7 @@ row('_TestPool.test_release_task_refs', async (t, { context }) => {
   })
 })
 
-row('_TestPool.test_enter', async (t, { context }) => {
+rowWithThreads('_TestPool.test_enter', async (t, { context }) => {
   const pool = new context.Pool(1)
   {
     await using entered = pool
@@ -318,7 +321,7 @@ row('_TestPool.test_enter', async (t, { context }) => {
   await pool.join()
 })
 
-row('_TestPool.test_resource_warning', async (t, { context }) => {
+rowWithThreads('_TestPool.test_resource_warning', async (t, { context }) => {
   const warnings: Error[] = []
   const listen = (warning: Error): unknown => warnings.push(warning)
   process.on('warning', listen)

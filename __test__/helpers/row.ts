@@ -115,7 +115,15 @@ const registerWithThreads = <G extends Given>(title: string, given: G, run: Run<
   test.serial(title, (t) => underWatchdog(() => withoutThreadsLeft(t, () => run(t, given))))
 }
 
-const threads = { method: THREADS, context: mp.getContext('spawn'), api: dummy }
+/** A context whose processes are threads. */
+const context: Given['context'] = Object.create(mp.getContext('spawn'), {
+  Process: { value: dummy.Process },
+  Pool: { value: dummy.Pool },
+  activeChildren: { value: dummy.activeChildren },
+  currentProcess: { value: dummy.currentProcess },
+})
+
+const threads = { method: THREADS, context, api: dummy }
 
 /**
  * Registers a row as {@link row} does, and once more with threads: these are the rows that the reference
