@@ -4,7 +4,7 @@
  */
 import { fstatSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { devNull } from 'node:os'
+import { constants, devNull } from 'node:os'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type * as WorkerThreads from 'node:worker_threads'
@@ -22,7 +22,14 @@ import {
 import type { Process } from './process.js'
 import { CHILD_FLAG, currentProcess, stateOf } from './process-state.js'
 import { writeError } from './standard-error.js'
-import { exitcodeIn, makeWords, RUNNING, sayExitcode, takeDescriptorsOf } from './thread-words.js'
+import {
+  exitcodeIn,
+  isBusy,
+  makeWords,
+  RUNNING,
+  sayExitcode,
+  takeDescriptorsOf,
+} from './thread-words.js'
 
 /** What a thread is started with. */
 export interface Given {
@@ -64,8 +71,9 @@ class ThreadChild extends Child {
   /** A thread has no signals: whichever it is, it ends it. */
   override signal(number: number): void {
     if (this.poll() !== null) return
-    sayExitcode(this.#given.words, -number)
-    void this.#worker.terminate()
+    const { words } = this.#given
+    sayExitcode(words, -number)
+    if (!isBusy(words) || number === constants.signals.SIGKILL) void this.#worker.terminate()
     closeUntaken(this.#given)
   }
 }

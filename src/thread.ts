@@ -22,7 +22,7 @@ import { publishCode } from './spawned.js'
 import { writeError } from './standard-error.js'
 import { banner, type Given } from './thread-child.js'
 import { writeDirectly } from './thread-output.js'
-import { exitcodeIn, RUNNING, sayExitcode, takeDescriptorsOf } from './thread-words.js'
+import { exitcodeIn, RUNNING, sayExitcode, setBusy, takeDescriptorsOf } from './thread-words.js'
 
 /**
  * Runs what this thread was started for. `codeCache` is a file in memory for what V8 has made of this
@@ -34,12 +34,12 @@ export const runThread = async (
 ): Promise<void> => {
   // Loading it here spares those who are no threads.
   const given = process.getBuiltinModule('node:worker_threads').workerData as Given
-  if (!takeDescriptorsOf(given.words)) return
-  const { end, preparation, data, sent } = given
+  const { words, end, preparation, data, sent, daemon } = given
+  setBusy(words, true)
+  if (!takeDescriptorsOf(words)) return
   native.endWithEnvironment(end)
-  // The thread may be ended at any time, while it imports what it needs above all.
   for (const fd of [preparation, data, ...sent]) native.keepDescriptor(fd)
-  process.on('exit', (code) => sayExitcode(given.words, Number(code)))
+  process.on('exit', (code) => sayExitcode(words, Number(code)))
   writeDirectly()
   if (compiledCode) setImmediate(publishCode, codeCache, compiledCode)
   setBootstrapping(true)
@@ -47,17 +47,21 @@ export const runThread = async (
   try {
     native.releaseKeptDescriptor(preparation)
     const prepared = (await takeObjectFromFile(preparation, [])) as Preparation
-    prepare(prepared, self, given.daemon)
-    process.on('uncaughtExceptionMonitor', (error) => onUncaught(error, given.words))
+    prepare(prepared, self, daemon)
+    process.on('uncaughtExceptionMonitor', (error) => onUncaught(error, words))
+    // Modules of the program may be imported now, which may take for ever.
+    setBusy(words, false)
     native.releaseKeptDescriptor(data)
     const run = (await takeObjectFromFile(data, [...sent], () => {
+      setBusy(words, true)
       for (const fd of sent) native.releaseKeptDescriptor(fd)
     })) as ProcessData
+    setBusy(words, false)
     adopt(self, prepared, run)
     setBootstrapping(false)
     await self.run()
   } catch (error) {
-    fail(error, given.words)
+    fail(error, words)
   }
 }
 
