@@ -50,6 +50,7 @@ export const {
   SharedArray,
   SharedValue,
   Structure,
+  ThreadPool,
   ShareableList,
   SharedMemory,
   SimpleQueue,

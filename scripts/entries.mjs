@@ -4,6 +4,7 @@ export const entries = [
   'connection',
   'context',
   'ctypes',
+  'dummy',
   'fork-guard',
   'forkserver-main',
   'heap',
@@ -11,6 +12,7 @@ export const entries = [
   'index',
   'pickle',
   'pool',
+  'pools',
   'process',
   'queues',
   'reduction',
@@ -21,5 +23,6 @@ export const entries = [
   'spawn-main',
   'spawned',
   'synchronize',
+  'thread',
   'util',
 ]

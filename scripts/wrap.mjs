@@ -11,6 +11,7 @@ const internal = new Set([
   'refuse-threads',
   'spawn-main',
   'spawned',
+  'thread',
 ])
 
 /** What is not simply passed on: in a copy of the main process, `isMainProcess` changes. */

@@ -73,7 +73,7 @@ const prepare = (preparation: Preparation, self: Process, parent: number): void 
   const identity = { name, parentName, parentPid, parent }
   process.argv = [process.argv[0]!, ...argv.slice(1)]
   if (directory !== null && directory !== process.cwd()) process.chdir(directory)
-  state(self, preparation)
+  setStateOf(self, preparation)
   introduce(self, identity, daemon)
   if (startMethod !== null) setStartMethod(startMethod, { force: true })
   setPreload(preload)
@@ -110,19 +110,20 @@ export const onUncaught = (error: unknown): void => {
   if (!isCaught()) writeError(banner(currentProcess().name))
 }
 
-/** Whether the program deals itself with errors that nothing caught. */
-const isCaught = (): boolean =>
+/** @internal Whether the program deals itself with errors that nothing caught. */
+export const isCaught = (): boolean =>
   process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
 
-/** Gives the object its class and fields, now that they could be imported. */
-const adopt = (self: Process, preparation: Preparation, data: ProcessData): void => {
+/** @internal Gives the object its class and fields, now that they could be imported. */
+export const adopt = (self: Process, preparation: Preparation, data: ProcessData): void => {
   const { type, target, args, kwargs, fields } = data
   if (type !== null) Object.setPrototypeOf(self, type.prototype)
   Object.assign(self, fields)
-  state(self, preparation, { target, args, kwargs })
+  setStateOf(self, preparation, { target, args, kwargs })
 }
 
-const state = (
+/** @internal Makes the object what it was when it was started. */
+export const setStateOf = (
   self: Process,
   { name, daemon, authkey, identity, parentPid }: Preparation,
   rest: Partial<ProcessData> = {},
@@ -134,14 +135,16 @@ const state = (
 
 const end = (error: unknown): never => {
   if (error instanceof SystemExit) process.exit(exitCodeOf(error))
-  writeError(
-    `${banner(currentProcess().name)}${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`,
-  )
+  writeError(`${banner(currentProcess().name)}${tracebackOf(error)}`)
   process.exit(1)
 }
 
-/** A status that is no number is printed, and counts as a failure. */
-const exitCodeOf = ({ status }: SystemExit): number => {
+/** @internal What is printed of an error that nobody catches. */
+export const tracebackOf = (error: unknown): string =>
+  `${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`
+
+/** @internal A status that is no number is printed, and counts as a failure. */
+export const exitCodeOf = ({ status }: SystemExit): number => {
   if (status === undefined || status === null) return 0
   if (typeof status === 'boolean' || (typeof status === 'number' && Number.isInteger(status)))
     return Number(status)

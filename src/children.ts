@@ -11,7 +11,7 @@ import { READABLE, Watcher } from './watcher.js'
 const collected = new FinalizationRegistry((descriptors: readonly number[]) => close(descriptors))
 
 const close = (descriptors: readonly number[]): void => {
-  for (const fd of descriptors) native.closeDescriptor(fd)
+  for (const fd of descriptors) native.closeKeptDescriptor(fd)
 }
 
 /** How long a child that has ended waits for its fork server to say how, in milliseconds. */
@@ -38,6 +38,7 @@ export class Child {
     this.sentinel = pidfd
     this.#keepsAlive = keepsAlive
     this.#channel = channel
+    for (const fd of this.#descriptors()) native.keepDescriptor(fd)
     collected.register(this, this.#descriptors(), this)
     this.#watcher = new Watcher(pidfd, () => this.poll())
     this.#watcher.want(READABLE)
@@ -47,13 +48,17 @@ export class Child {
   /** The exit code, if it has ended; reaps it. */
   poll(): number | null {
     if (this.#exitcode === null) {
-      this.#exitcode =
-        this.#channel === undefined
-          ? native.collectProcess(this.sentinel)
-          : native.collectForked(this.sentinel, this.#channel, PATIENCE)
+      this.#exitcode = this.collect()
       if (this.#exitcode !== null) this.#ended()
     }
     return this.#exitcode
+  }
+
+  /** The exit code, once it has ended; asked until then. */
+  protected collect(): number | null {
+    return this.#channel === undefined
+      ? native.collectProcess(this.sentinel)
+      : native.collectForked(this.sentinel, this.#channel, PATIENCE)
   }
 
   /** Waits for the end, blocking. */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { constants } from 'node:os'
+
 const define = (target: object, name: string, value: unknown): void => {
   Object.defineProperty(target, name, {
     value,
@@ -10,6 +12,11 @@ const define = (target: object, name: string, value: unknown): void => {
     configurable: true,
     writable: true,
   })
+}
+
+const signalName = (exitcode: number | null): string | null => {
+  const found = Object.entries(constants.signals).find(([, number]) => number === -(exitcode ?? 0))
+  return found?.[0] ?? null
 }
 
 /**
@@ -66,17 +73,30 @@ export class TimeoutError extends ProcessError {
   }
 }
 
+/** What a worker was at when it died: the function, and what it was called with. */
+export interface LostTask {
+  readonly fn: unknown
+  /** The arguments of a call of `apply`; otherwise the items of the chunk. */
+  readonly items: unknown
+}
+
 /** A pool's worker ended while it held a task. */
 export class WorkerDiedError extends ProcessError {
   /** The worker's process id. */
   declare readonly pid: number
   /** How it ended: its exit code, or minus the number of the signal that killed it. */
   declare readonly exitcode: number | null
+  /** The name of the signal that killed it. */
+  declare readonly signal: string | null
+  /** What it was at; nothing when it was at nothing. */
+  declare readonly task: LostTask | undefined
 
-  constructor(message: string, pid: number, exitcode: number | null) {
+  constructor(message: string, pid: number, exitcode: number | null, task?: LostTask) {
     super(message, undefined, 'ERR_WORKER_DIED')
     define(this, 'pid', pid)
     define(this, 'exitcode', exitcode)
+    define(this, 'signal', signalName(exitcode))
+    define(this, 'task', task)
   }
 }
 

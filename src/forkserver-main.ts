@@ -58,7 +58,7 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   prepareForForks({ idle, stay })
   await rehearse(REHEARSALS)
   waiting = true
-  if (compiledCode) publishCode(compiledCode)
+  if (compiledCode) publishCode(descriptors.codeCache, compiledCode)
   await preloadModules(settings.preload)
   if (waiting) soon()
   waiting = false

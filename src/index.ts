@@ -146,4 +146,5 @@ export {
   RLock,
   Semaphore,
 } from './synchronize.js'
+export { ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'

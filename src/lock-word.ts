@@ -8,7 +8,7 @@ import { AssertionError, ValueError } from './errors.js'
 import { allocate, type Block } from './heap.js'
 import { native } from './native.js'
 import { DONE, NOT_HELD, NOT_YET, TAKEN_OVER } from './native-status.js'
-import { currentProcess } from './process-state.js'
+import { currentProcess, currentThread, isThread } from './process-state.js'
 import { copies } from './waiter.js'
 import { FOREVER } from './waiting.js'
 
@@ -152,6 +152,8 @@ export class LockWord implements Gate {
 const ownName = (): string => {
   const { name } = currentProcess()
   if (native.isMainThread()) return name
+  const thread = currentThread()
+  if (isThread(thread)) return `${name}|${thread.name}`
   const threads = process.getBuiltinModule('node:worker_threads')
   const { threadName } = threads as { threadName?: string }
   return `${name}|${threadName || `Thread-${threads.threadId}`}`

@@ -26,7 +26,7 @@ export const closeOwned = ({ owned }: Pick<Encoded, 'owned'>): void => {
 }
 
 /** Small messages are received here, so that they are never allocated. */
-export const receiveScratch = new Uint8Array(64 * 1024)
+export const receiveScratch: Uint8Array = new Uint8Array(64 * 1024)
 native.setReceiveScratch(receiveScratch)
 
 let sendScratch: Uint8Array | undefined
@@ -48,10 +48,15 @@ export const isPlain = ({ buffers, handles }: Encoded): boolean =>
 
 /**
  * The parts of an encoded object's message. The graph is copied, as the encoder's bytes are used again;
- * large buffers are not. `framed` puts the length in front.
+ * large buffers are not. `framed` puts the length in front; `start` is where it begins, if there is a head
+ * of the sender's own in front of it.
  */
-export const messageOf = (encoded: Encoded, framed: boolean): ObjectMessage => {
-  const graph = copyOf(encoded.bytes, HEADROOM, encoded.end)
+export const messageOf = (
+  encoded: Encoded,
+  framed: boolean,
+  start: number = HEADROOM,
+): ObjectMessage => {
+  const graph = copyOf(encoded.bytes, start, encoded.end)
   const buffers = encoded.buffers ?? []
   const { owned } = encoded
   const descriptors = encoded.handles?.slice() ?? []
@@ -68,12 +73,14 @@ export const messageOf = (encoded: Encoded, framed: boolean): ObjectMessage => {
 }
 
 /** An object that came in, before it is rebuilt. */
-interface Arrived {
+export interface Arrived {
   readonly bytes: Uint8Array
   readonly start: number
   readonly end: number
   readonly buffers: ArrayBuffer[] | null
   readonly descriptors: number[] | null
+  /** Why it cannot be rebuilt. */
+  readonly failure?: Error | undefined
 }
 
 /** The first byte of a message that is a graph and nothing else. */
@@ -102,7 +109,8 @@ const arrivedFrame = (parse: () => FrameParts, takeDescriptors: () => number[]):
       start: 0,
       end: graph.length,
       buffers,
-      descriptors: complete(came, descriptors),
+      descriptors: came,
+      failure: missing(came, descriptors),
     }
   } catch (error) {
     closeAll(came)
@@ -111,19 +119,20 @@ const arrivedFrame = (parse: () => FrameParts, takeDescriptors: () => number[]):
 }
 
 /** A peer that announces descriptors and sends none, or sends others, is caught here. */
-const complete = (descriptors: number[], announced: number): number[] => {
-  if (descriptors.length === announced) return descriptors
-  throw new UnpicklingError(
-    `the message announces ${announced} descriptors and ${descriptors.length} came`,
-  )
-}
+const missing = (descriptors: number[], announced: number): Error | undefined =>
+  descriptors.length === announced
+    ? undefined
+    : new UnpicklingError(
+        `the message announces ${announced} descriptors and ${descriptors.length} came`,
+      )
 
 /** Rebuilds an object. Descriptors that nobody has taken by then are closed. */
 const rebuild = (
-  { bytes, start, end, buffers, descriptors }: Arrived,
+  { bytes, start, end, buffers, descriptors, failure }: Arrived,
   trusted: boolean,
 ): unknown => {
   try {
+    if (failure !== undefined) throw failure
     return decode(bytes, start, end, { trusted, buffers, handles: descriptors })
   } finally {
     closeAll(descriptors)
@@ -155,7 +164,7 @@ export interface MessageParts {
 }
 
 /** An object of this program's that came in, in the receive scratch or elsewhere. */
-const arrivedFrom = (length: number, { frame, takeDescriptors }: MessageParts): Arrived =>
+export const arrivedFrom = (length: number, { frame, takeDescriptors }: MessageParts): Arrived =>
   length < 0 ? arrivedFrame(frame, takeDescriptors) : arrivedSmall(length, takeDescriptors)
 
 /** Small messages that are a graph and nothing else, of this program's. */
@@ -171,8 +180,15 @@ export const objectFromSync = (length: number, parts: MessageParts): unknown => 
 export const objectFrom = (length: number, parts: MessageParts): unknown =>
   rebuildWithModules(arrivedFrom(length, parts))
 
-/** A message of this program's among others, without descriptors. */
-const arrivedAmong = (bytes: Uint8Array, start: number, end: number): Arrived => {
+const noDescriptors = (): number[] => []
+
+/** A message of this program's among others, without descriptors if nothing else is said. */
+export const arrivedAmong = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  takeDescriptors = noDescriptors,
+): Arrived => {
   if (bytes[start] === PLAIN) {
     return { bytes, start: start + 1, end, buffers: null, descriptors: null }
   }
@@ -182,7 +198,7 @@ const arrivedAmong = (bytes: Uint8Array, start: number, end: number): Arrived =>
     if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
     return partsOf(message, layout)
   }
-  return arrivedFrame(parse, () => [])
+  return arrivedFrame(parse, takeDescriptors)
 }
 
 /** Its object, as {@link objectFromSync}. */
@@ -192,8 +208,28 @@ export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): 
 }
 
 /** Its object, as {@link objectFrom}. */
-export const objectAmong = (bytes: Uint8Array, start: number, end: number): unknown =>
-  rebuildWithModules(arrivedAmong(bytes, start, end))
+export const objectAmong = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  takeDescriptors?: () => number[],
+): unknown => rebuildWithModules(arrivedAmong(bytes, start, end, takeDescriptors))
+
+const graphAt = (bytes: Uint8Array, start: number, end: number): Arrived => ({
+  bytes,
+  start,
+  end,
+  buffers: null,
+  descriptors: null,
+})
+
+/** The object of a graph that nothing came beside, as {@link objectFrom}. */
+export const objectOfGraph = (bytes: Uint8Array, start: number, end: number): unknown =>
+  rebuildWithModules(graphAt(bytes, start, end))
+
+/** The same, as {@link objectFromSync}. */
+export const objectOfGraphSync = (bytes: Uint8Array, start: number, end: number): unknown =>
+  rebuild(graphAt(bytes, start, end), true)
 
 /** The object of a message. Modules that are not loaded yet are loaded at once. */
 export const takeObjectSync = (message: Received, trusted: boolean): unknown =>
@@ -205,11 +241,21 @@ export const takeObject = (message: Received, trusted: boolean): unknown => {
   return trusted ? rebuildWithModules(object) : rebuild(object, false)
 }
 
-/** The object in a file in memory, which is closed. */
-export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<unknown> => {
+/**
+ * The object in a file in memory, which is closed. `take` is called when the modules that it needs have been
+ * imported, and nothing has been done yet with the descriptors that were sent.
+ */
+export const takeObjectFromFile = async (
+  fd: number,
+  sent: number[],
+  take: () => void = () => {},
+): Promise<unknown> => {
   const length = native.readSmallFile(fd)
   if (length !== LARGE) {
-    return rebuildWithModules(arrivedSmall(checked(length, 'read'), () => sent))
+    return rebuildWithModules(
+      arrivedSmall(checked(length, 'read'), () => sent),
+      take,
+    )
   }
   const [graph, descriptors, ...buffers] = native.mapFrameFile(fd)
   const parts = { graph: new Uint8Array(graph), buffers, descriptors }
@@ -218,27 +264,43 @@ export const takeObjectFromFile = async (fd: number, sent: number[]): Promise<un
       () => parts,
       () => sent,
     ),
+    take,
   )
 }
 
 /** The modules an object needs; its descriptors are closed if that cannot even be told. */
-const neededBy = ({ bytes, start, end, descriptors }: Arrived): readonly string[] => {
+const neededBy = (
+  { bytes, start, end, descriptors }: Arrived,
+  take: () => void,
+): readonly string[] => {
   try {
     return modulesOf(bytes, start, end)
   } catch (error) {
+    take()
     closeAll(descriptors)
     throw error
   }
 }
 
-const rebuildWithModules = (message: Arrived): unknown => {
-  const missing = importModules(neededBy(message))
-  if (missing === undefined) return rebuild(message, true)
+/** The object that came in, at once. */
+export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
+
+/** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
+export const rebuildWithModules = (message: Arrived, take: () => void = () => {}): unknown => {
+  const missing = importModules(neededBy(message, take))
+  if (missing === undefined) {
+    take()
+    return rebuild(message, true)
+  }
   // The bytes may be the scratch, which the next message overwrites while the modules are imported.
   const kept = { ...message, bytes: copyOf(message.bytes, message.start, message.end) }
   return missing.then(
-    () => rebuild({ ...kept, start: 0, end: kept.bytes.length }, true),
+    () => {
+      take()
+      return rebuild({ ...kept, start: 0, end: kept.bytes.length }, true)
+    },
     (error) => {
+      take()
       closeAll(message.descriptors)
       throw error
     },

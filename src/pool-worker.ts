@@ -2,177 +2,114 @@
  * A pool's worker, seen from the pool.
  * @module
  */
-import { registerAfterFork } from './after-fork.js'
-import { type Connection, Pipe } from './connection.js'
-import { OSError, UnpicklingError } from './errors.js'
+import { constants } from 'node:os'
 import { provideReference } from './functions.js'
-import { native } from './native.js'
-import { type Received, takeObject, takeObjectSync } from './objects.js'
-import type { Chunk } from './pool.js'
-import { type Answer, poolWorkerMain, type Task } from './pool-worker-main.js'
+import type { PoolChannel, WorkerPlace } from './pool-channel.js'
+import { READY, STARTING } from './pool-channel.js'
+import { poolWorkerMain, type WorkerSettings } from './pool-worker-main.js'
 import type { Process } from './process.js'
 import { stateOf } from './process-state.js'
-import { atOnce, ENDLESS } from './waiting.js'
+import type { WaitOptions } from './waiting.js'
 
 provideReference(poolWorkerMain, {
   module: new URL('./pool.cjs', import.meta.url).href,
   path: ['default', 'poolWorkerMain'],
 })
 
-const ANSWER = { maximum: Number.MAX_SAFE_INTEGER, asObject: true }
-
-/** What the pool wants to know of a worker. */
-export interface PoolWorkerEvents {
-  answered(worker: PoolWorker, chunk: Chunk, answer: Answer): void
-  died(worker: PoolWorker, chunks: Chunk[]): void
+/** What a pool has to know of a process that it has started, or of a thread. */
+export interface WorkerHandle {
+  /** The process's id, or the thread's. */
+  readonly id: number
+  /** How it ended; null while it runs. Asking may be what finds out that it has ended. */
+  readonly exitcode: number | null
+  /** A descriptor that becomes readable when it has ended; nothing where there is none. */
+  readonly sentinel: number | undefined
+  /** Calls a function when it has ended, without keeping the event loop alive for that. */
+  onEnd(ended: () => void): void
+  /** Ends it at once. */
+  kill(): void
+  /** Asks it to end, which it may put off. */
+  terminate(): void
+  join(options: WaitOptions): Promise<void>
+  /** Blocks for at most so many milliseconds, less than zero for ever. */
+  joinSync(timeout: number): void
+  /** It has ended, and nothing but its exit code will be asked for. */
+  release(): void
 }
 
-/** The worker's process, the connection to it, and what it has been given and not answered. */
+/** Under which a class of processes, or of threads, keeps how its handles are made. */
+export const workerHandle: unique symbol = Symbol('workerHandle')
+
+const processHandle = (process_: Process): WorkerHandle => {
+  const child = stateOf(process_).child!
+  return {
+    id: child.pid,
+    get exitcode() {
+      return child.poll()
+    },
+    sentinel: child.sentinel,
+    onEnd: (ended) => child.onEnd(ended),
+    kill: () => child.signal(constants.signals.SIGKILL),
+    terminate: () => child.signal(constants.signals.SIGTERM),
+    join: (options) => process_.join(options),
+    joinSync: (timeout) => process_.joinSync(timeout < 0 ? null : timeout),
+    release: () => child.close(),
+  }
+}
+
+/** How a worker is started. */
+export interface WorkerStart extends Omit<WorkerSettings, 'channel' | 'place'> {
+  readonly type: typeof Process
+  readonly initializer: ((...args: any[]) => unknown) | null
+  readonly initargs: readonly unknown[]
+}
+
+/** A worker, and its places on the board. */
 export class PoolWorker {
   readonly process: Process
-  readonly connection: Connection
-  readonly #events: PoolWorkerEvents
-  #given: Chunk[] = []
-  #dismissed = false
-  #ready = false
-  /** Whether somebody blocks for its answers right now. */
-  #blocked = false
+  readonly handle: WorkerHandle
+  /** The number of its first place. */
+  readonly place: number
+  readonly places: readonly WorkerPlace[]
+  /** When it was started. */
+  readonly since = performance.now()
+  /** Whether the pool itself has ended it. */
+  isSentenced = false
 
-  constructor(
-    type: typeof Process,
-    initializer: ((...args: any[]) => unknown) | null,
-    initargs: unknown[],
-    events: PoolWorkerEvents,
-  ) {
-    const [ours, theirs] = Pipe()
-    // A copy of this process that held it too would keep the worker from seeing the end.
-    this.connection = ours
-    registerAfterFork(this as PoolWorker, (other) => other.dismiss())
-    const args = [theirs, initializer, initargs]
-    const worker = new type({ target: poolWorkerMain, args, daemon: true })
-    worker.name = worker.name.replace('Process', 'PoolWorker')
-    try {
-      worker.start()
-    } catch (error) {
-      ours.close()
-      throw error
-    } finally {
-      theirs.close()
+  /** Starts it. @throws as `Process.start`. */
+  constructor(channel: PoolChannel, place: number, start: WorkerStart) {
+    const { type, initializer, initargs, ...rest } = start
+    const settings: WorkerSettings = { channel, place, ...rest }
+    this.place = place
+    this.places = Array.from({ length: rest.concurrency }, (_, i) => channel.place(place + i))
+    for (const each of this.places) {
+      each.state = STARTING
+      each.work = { busy: 0, done: 0 }
     }
-    this.process = worker
-    this.#events = events
-    ours.stream.expect(
-      ANSWER,
-      () => {
-        this.#ready = true
-      },
-      () => this.#ended(),
-    )
-    stateOf(worker).child?.onEnd(() => {
-      // With answers outstanding, those that were still sent are taken first.
-      if (this.#given.length === 0) this.#ended()
+    this.process = new type({
+      target: poolWorkerMain as (...args: any[]) => unknown,
+      args: [settings, initializer, [...initargs]],
+      daemon: true,
     })
+    this.process.name = this.process.name.replace('Process', 'PoolWorker')
+    this.process.start()
+    const own = (type as { [workerHandle]?: (process_: Process) => WorkerHandle })[workerHandle]
+    this.handle = (own ?? processHandle)(this.process)
   }
 
   /** Whether it has ever been ready for tasks: one that has not may be unable to start. */
-  get proven(): boolean {
-    return this.#ready
+  get isProven(): boolean {
+    return this.places[0]!.state === READY
   }
 
-  /** How many chunks it has not answered. */
-  get outstanding(): number {
-    return this.#given.length
-  }
-
-  /** Whether it can be given chunks. */
-  get alive(): boolean {
-    return !this.#dismissed && !this.connection.closed
-  }
-
-  /** Sends it a chunk; throws when that cannot be encoded. */
-  give(chunk: Chunk): void {
-    const { fn, kind } = chunk.job
-    const task: Task = { kind, fn: fn as Task['fn'], items: chunk.items }
-    try {
-      // That the worker is gone, the end of its answers will say.
-      void this.connection.stream.postObject(task)?.catch(() => {})
-    } catch (error) {
-      if (!(error instanceof OSError)) throw error
+  /** For how many milliseconds it was busy, and how many tasks it has done. */
+  get work(): { busy: number; done: number } {
+    let busy = 0
+    let done = 0
+    for (const { work } of this.places) {
+      busy += work.busy
+      done += work.done
     }
-    this.#given.push(chunk)
-    this.#expectAnswer()
-  }
-
-  /** Of workers with something outstanding, those with an answer, blocking until there are any. */
-  static ready(workers: readonly PoolWorker[]): PoolWorker[] {
-    for (;;) {
-      const readers = workers.map(({ connection }) => connection.fileno())
-      const sending = workers.filter(({ connection }) => connection.stream.sending)
-      const writers = sending.map(({ connection }) => connection.fileno())
-      const found = native.waitReady(readers, writers, atOnce(ENDLESS)())
-      const answered = found.filter((index) => index < readers.length)
-      for (const { connection } of sending) connection.stream.flush()
-      if (answered.length > 0) return answered.map((index) => workers[index]!)
-    }
-  }
-
-  /** Takes its next answer, blocking. */
-  serve(): void {
-    this.#blocked = true
-    try {
-      this.connection.stream.serveSync()
-    } finally {
-      this.#blocked = false
-    }
-  }
-
-  /** Tells it that nothing more will come. */
-  dismiss(): void {
-    if (!this.alive) return
-    this.#dismissed = true
-    this.connection.close()
-  }
-
-  /** Ends it at once; returns what it had not answered. */
-  terminate(): Chunk[] {
-    this.#dismissed = true
-    this.process.terminate()
-    const left = this.#given.splice(0)
-    this.connection.close()
-    return left
-  }
-
-  #expectAnswer(): void {
-    this.connection.stream.expect(
-      ANSWER,
-      (message) => this.#take(message),
-      () => this.#ended(),
-    )
-  }
-
-  #take(message: Received): void {
-    const chunk = this.#given.shift()
-    if (chunk === undefined) return
-    const answered = (answer: unknown): void => this.#events.answered(this, chunk, answer as Answer)
-    const failed = (cause: unknown): void =>
-      answered({ ok: false, error: new UnpicklingError('the result cannot be rebuilt', { cause }) })
-    try {
-      // A caller who blocks cannot wait for a module to be imported.
-      const answer = this.#blocked ? takeObjectSync(message, true) : takeObject(message, true)
-      if (answer instanceof Promise) answer.then(answered, failed)
-      else answered(answer)
-    } catch (error) {
-      failed(error)
-    }
-  }
-
-  /** The end of its answers is its own end, or soon will be. */
-  #ended(): void {
-    if (this.#dismissed) return
-    this.#dismissed = true
-    const left = this.#given.splice(0)
-    this.connection.close()
-    this.process.joinSync(1000)
-    this.#events.died(this, left)
+    return { busy, done }
   }
 }

@@ -3,27 +3,60 @@
  * @module
  */
 import { inspect } from 'node:util'
+import { AsyncResult, type Callbacks, MapResult, runAside } from './async-result.js'
 import { registerReducer } from './codec/index.js'
-import type { BaseContext } from './context.js'
-import { NotImplementedError, RemoteTraceback, ValueError, WorkerDiedError } from './errors.js'
-import { PoolWorker } from './pool-worker.js'
-import type { Answer, TaskKind } from './pool-worker-main.js'
-import { cpuCount, Process } from './process.js'
-import { show, type WaitOptions, waitOptions } from './waiting.js'
+import { NotImplementedError, TimeoutError, ValueError } from './errors.js'
+import { PoolCore } from './pool-core.js'
+import { IMapIterator, IMapSyncIterator, IMapUnorderedIterator, ImapJob } from './pool-iterators.js'
+import { ApplyJob, type Job, MapJob, type Sink, type TypedArray } from './pool-jobs.js'
+import {
+  type CallOptions,
+  callArguments,
+  checkCall,
+  checkedBuffersize,
+  checkedChunksize,
+  checkedOptions,
+  checkedSize,
+  type ImapOptions,
+  isAsync,
+  isTyped,
+  type MapOptions,
+  mapOptions,
+  type PoolOptions,
+  type PoolSettings,
+} from './pool-options.js'
+import { progressBar } from './pool-progress.js'
+import { type PoolStatistics, Statistics } from './pool-statistics.js'
+import { SPREAD } from './pool-wire.js'
+import { Process } from './process.js'
+import {
+  checkedWait,
+  clock,
+  ENDLESS,
+  endEarly,
+  milliseconds,
+  show,
+  type WaitOptions,
+  waitOptions,
+} from './waiting.js'
 
+export { AsyncResult, type Callbacks, MapResult } from './async-result.js'
+export {
+  type LostTask,
+  MaybeEncodingError,
+  RemoteTraceback,
+  WorkerDiedError,
+} from './errors.js'
+export {
+  IMapIterator,
+  IMapSyncIterator,
+  IMapUnorderedIterator,
+} from './pool-iterators.js'
+export type { TypedArray } from './pool-jobs.js'
+export type { CallOptions, ImapOptions, MapOptions, PoolOptions } from './pool-options.js'
+export type { PoolStatistics, WorkerStatistics } from './pool-statistics.js'
+export { type WorkerHandle, workerHandle } from './pool-worker.js'
 export { poolWorkerMain } from './pool-worker-main.js'
-
-/** How a {@link Pool} is made. */
-export interface PoolOptions {
-  /** How many workers; as many as the machine has processors if not given. */
-  processes?: number | null
-  /** Called in each worker before its first task: any function that can travel. */
-  initializer?: ((...args: any[]) => unknown) | null
-  /** The initializer's arguments, sent to each worker as it starts. */
-  initargs?: Iterable<unknown>
-  /** Whose start method the workers are started by; the program's if not given. */
-  context?: BaseContext
-}
 
 /** A function's arguments: all of them, or all but the last, which may come as `kwargs`. */
 export type Arguments<A extends unknown[]> =
@@ -33,66 +66,50 @@ export type Arguments<A extends unknown[]> =
 /** The same, or anything that can be iterated for them. */
 export type ArgumentList<A extends unknown[]> = Arguments<A> | Iterable<A[number]>
 
-type State = 'RUN' | 'CLOSE' | 'TERMINATE'
+/** Options of the forms that return an {@link AsyncResult}. */
+export type AsyncCallOptions<R> = CallOptions & Callbacks<R>
+/** The same for many items. */
+export type AsyncMapOptions<R> = MapOptions & Callbacks<R[]>
 
-/** A call of map, starmap or apply, in pieces. */
-interface Job {
-  readonly fn: unknown
-  readonly kind: TaskKind
-  readonly results: unknown[]
-  left: number
-  failed: boolean
-  settle(results: unknown[]): void
-  fail(error: unknown): void
-}
+type Input<T> = Iterable<T> | AsyncIterable<T>
 
-/** A piece of a job: so many items, sent to one worker in one message. */
-export interface Chunk {
-  readonly job: Job
-  readonly start: number
-  readonly items: unknown[]
-}
-
-/** How many chunks a worker has at a time, so that it need not wait for the next. */
-const AHEAD = 2
+/** Pools that nobody has any more. */
+const forgotten = new FinalizationRegistry((core: PoolCore) => {
+  if (core.state !== 'RUN') return
+  process.emitWarning('unclosed running multiprocessing pool', 'ResourceWarning')
+  core.terminate()
+})
 
 /**
  * Worker processes to which calls of a function are given. The function, its arguments and its results
  * travel: exports by reference, other functions by value with what they capture. It may return a Promise.
  *
- * Workers are daemons: they end with the process that made the pool. A worker that dies fails the calls
- * it had with WorkerDiedError, and another one takes its place.
+ * Workers are daemons: they end with the process that made the pool. A call whose worker dies fails with
+ * WorkerDiedError, unless it has `retries`, and another worker takes the place.
+ *
+ * Every call takes a `timeout` and a `signal`: it fails with TimeoutError, or the signal's reason, and
+ * workers that are at it are ended and replaced.
  *
  * Mirrors `multiprocessing.pool.Pool`.
  */
 export class Pool {
-  readonly #workers: PoolWorker[] = []
-  readonly #queue: Chunk[] = []
-  readonly #options: Required<Omit<PoolOptions, 'context'>> & { context: BaseContext | undefined }
-  #state: State = 'RUN'
-  /** Workers that died one after the other without ever having answered. */
-  #stillborn = 0
-  /** Why the pool can do nothing any more. */
-  #broken: WorkerDiedError | undefined
+  readonly #core: PoolCore
+  readonly #settings: PoolSettings
+  readonly #statistics: Statistics
 
   /**
    * @param options - The number of workers, or options.
-   * @throws ValueError for fewer than one worker; TypeError for an initializer that is no function;
-   * PicklingError when the initializer or its arguments cannot travel.
+   * @throws ValueError for fewer than one worker, and a `maxtasksperchild` that is no positive whole number;
+   * TypeError for an initializer that is no function; PicklingError when the initializer or its arguments
+   * cannot travel; and as `Process.start`.
    */
   constructor(options: number | null | PoolOptions = {}) {
-    const given = typeof options === 'object' && options !== null ? options : { processes: options }
-    const processes = given.processes ?? cpuCount()
-    if (!Number.isInteger(processes)) {
-      throw new TypeError(`the number of processes must be a whole number, not ${show(processes)}`)
-    }
-    if (processes < 1) throw new ValueError('Number of processes must be at least 1')
-    const { initializer = null, initargs = [], context } = given
-    if (initializer !== null && typeof initializer !== 'function') {
-      throw new TypeError(`initializer must be a function, not ${show(initializer)}`)
-    }
-    this.#options = { processes, initializer, initargs: [...initargs], context }
-    for (let i = 0; i < processes; i++) this.#workers.push(this.#hire())
+    const settings = checkedOptions(options)
+    const { processes, type = Process, ...rest } = settings
+    this.#settings = settings
+    this.#statistics = new Statistics()
+    this.#core = new PoolCore(this, processes, { type, ...rest }, this.#statistics)
+    forgotten.register(this, this.#core, this)
   }
 
   /**
@@ -103,15 +120,17 @@ export class Pool {
    * @param kwargs - When it has any, one last argument.
    * @returns What it returns.
    * @throws What it throws, with the worker's stack as `cause`; ValueError "Pool not running";
-   * PicklingError when function or arguments cannot travel; WorkerDiedError.
+   * PicklingError when function or arguments cannot travel; WorkerDiedError; TimeoutError.
    */
-  async apply<A extends unknown[], R>(
+  apply<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
     args?: Arguments<NoInfer<A>>,
     kwargs?: object,
+    options: CallOptions = {},
   ): Promise<R> {
-    const [result] = await this.#start<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)
-    return result!
+    return new Promise((resolve, reject) => {
+      this.#apply(fn, args, kwargs, options, { resolve: resolve as Sink['resolve'], reject })
+    })
   }
 
   /** The same, blocking. */
@@ -119,110 +138,230 @@ export class Pool {
     fn: (...args: A) => R | Promise<R>,
     args?: Arguments<NoInfer<A>>,
     kwargs?: object,
+    options: CallOptions = {},
   ): R {
-    return this.#startSync<R>(fn, 'starmap', [callArguments(args, kwargs)], 1)[0]!
+    return this.#await<R>(options, (sink) => this.#apply(fn, args, kwargs, untimed(options), sink))
+  }
+
+  /**
+   * The same as {@link Pool.apply}, with a result that can be asked for later.
+   *
+   * @param options - Callbacks among them. One that throws does not harm the pool: the error is uncaught.
+   * @throws ValueError "Pool not running"; TypeError for wrong arguments. All else is the result's.
+   *
+   * Mirrors `Pool.apply_async`.
+   */
+  applyAsync<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    args?: Arguments<NoInfer<A>>,
+    kwargs?: object,
+    options: AsyncCallOptions<R> = {},
+  ): AsyncResult<R> {
+    this.#core.checkRunning()
+    return new AsyncResult<R>(this.#core, options, (sink) =>
+      this.#apply(fn, args, kwargs, options, sink),
+    )
   }
 
   /**
    * Calls a function with each item, in the workers.
    *
    * @param fn - Any function that can travel.
-   * @param iterable - The items; all are taken before the first is sent.
-   * @param chunksize - How many items go in one message; by default so that each worker gets four.
-   * @returns The results, in the order of the items.
-   * @throws The first error that a call threw; otherwise as {@link Pool.apply}; ValueError for a
-   * chunksize below 1.
+   * @param iterable - The items; all are taken before the first is sent. Typed arrays are cut, not copied
+   * item by item, and those in shared memory travel without being copied.
+   * @param options - How many items go in one task, or options; by default so many that each worker gets
+   * four tasks.
+   * @returns The results, in the order of the items; with `into`, that array.
+   * @throws The error of the first item, among those that failed, when all have been tried; otherwise as
+   * {@link Pool.apply}; ValueError for a chunksize below 1.
    */
   async map<T, R>(
     fn: (item: T) => R | Promise<R>,
-    iterable: Iterable<T> | AsyncIterable<T>,
-    chunksize?: number | null,
+    iterable: Input<T>,
+    options?: number | null | MapOptions,
   ): Promise<R[]> {
-    this.#checkRunning()
-    const items = isAsync(iterable) ? await listed(iterable) : [...iterable]
-    return await this.#start<R>(fn, 'map', items, chunksize)
+    const wanted = mapOptions(options)
+    this.#core.checkRunning()
+    const items = isAsync(iterable) ? await listed(iterable) : itemsOf(iterable)
+    return await new Promise<R[]>((resolve, reject) => {
+      this.#map(fn, 0, items, wanted, { resolve: resolve as Sink['resolve'], reject })
+    })
   }
 
   /** The same, blocking; the items cannot be asynchronous. */
   mapSync<T, R>(
     fn: (item: T) => R | Promise<R>,
     iterable: Iterable<T>,
-    chunksize?: number | null,
+    options?: number | null | MapOptions,
   ): R[] {
-    return this.#startSync<R>(fn, 'map', [...iterable], chunksize)
+    const wanted = mapOptions(options)
+    this.#core.checkRunning()
+    const items = itemsOf(iterable)
+    return this.#await<R[]>(wanted, (sink) => this.#map(fn, 0, items, untimed(wanted), sink))
+  }
+
+  /** As {@link Pool.map}, with a result that can be asked for later. Mirrors `Pool.map_async`. */
+  mapAsync<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Input<T>,
+    options?: number | null | AsyncMapOptions<R>,
+  ): MapResult<R> {
+    return this.#mapAsync<R>(fn, 0, iterable, itemsOf, mapOptions(options))
   }
 
   /** As {@link Pool.map}, each item being the list of the call's arguments. */
   async starmap<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
-    iterable: Iterable<ArgumentList<NoInfer<A>>> | AsyncIterable<ArgumentList<NoInfer<A>>>,
-    chunksize?: number | null,
+    iterable: Input<ArgumentList<NoInfer<A>>>,
+    options?: number | null | MapOptions,
   ): Promise<R[]> {
-    this.#checkRunning()
-    const lists = isAsync(iterable) ? await listed(iterable) : [...iterable]
-    const items = lists.map((args) => callArguments(args))
-    return await this.#start<R>(fn, 'starmap', items, chunksize)
+    const wanted = mapOptions(options)
+    this.#core.checkRunning()
+    const items = listsOf(isAsync(iterable) ? await listed(iterable) : iterable)
+    return await new Promise<R[]>((resolve, reject) => {
+      this.#map(fn, SPREAD, items, wanted, { resolve: resolve as Sink['resolve'], reject })
+    })
   }
 
   /** The same, blocking. */
   starmapSync<A extends unknown[], R>(
     fn: (...args: A) => R | Promise<R>,
     iterable: Iterable<ArgumentList<NoInfer<A>>>,
-    chunksize?: number | null,
+    options?: number | null | MapOptions,
   ): R[] {
-    const items = Array.from(iterable, (args) => callArguments(args))
-    return this.#startSync<R>(fn, 'starmap', items, chunksize)
+    const wanted = mapOptions(options)
+    this.#core.checkRunning()
+    const items = listsOf(iterable)
+    return this.#await<R[]>(wanted, (sink) => this.#map(fn, SPREAD, items, untimed(wanted), sink))
+  }
+
+  /** As {@link Pool.starmap}, with a result that can be asked for later. Mirrors `Pool.starmap_async`. */
+  starmapAsync<A extends unknown[], R>(
+    fn: (...args: A) => R | Promise<R>,
+    iterable: Input<ArgumentList<NoInfer<A>>>,
+    options?: number | null | AsyncMapOptions<R>,
+  ): MapResult<R> {
+    return this.#mapAsync<R>(fn, SPREAD, iterable as Input<unknown>, listsOf, mapOptions(options))
+  }
+
+  /**
+   * Calls a function with each item, and gives the results one by one, in the order of the items. Items are
+   * taken from the input as there is something to do for the workers; with a `buffersize` no more than that
+   * many ahead of the results that were taken.
+   *
+   * @param options - How many items go in one task, 1 by default, or options.
+   * @throws ValueError for a chunksize below 1, and "Pool not running"; PicklingError for a function that
+   * cannot travel; TypeError for wrong arguments. All else is thrown by the iterator.
+   *
+   * Mirrors `Pool.imap`.
+   */
+  imap<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Input<T>,
+    options?: number | null | ImapOptions,
+  ): IMapIterator<R> {
+    const job = this.#imap(fn, iterable, mapOptions(options), true)
+    return this.#begin(job, new IMapIterator<R>(this.#core, job), mapOptions(options))
+  }
+
+  /** The same, with results as they come. Mirrors `Pool.imap_unordered`. */
+  imapUnordered<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Input<T>,
+    options?: number | null | ImapOptions,
+  ): IMapUnorderedIterator<R> {
+    const job = this.#imap(fn, iterable, mapOptions(options), false)
+    return this.#begin(job, new IMapUnorderedIterator<R>(this.#core, job), mapOptions(options))
+  }
+
+  /** As {@link Pool.imap}, blocking: a plain iterator. */
+  imapSync<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Iterable<T>,
+    options?: number | null | ImapOptions,
+  ): IMapSyncIterator<R> {
+    const job = this.#imap(fn, iterable, mapOptions(options), true)
+    return this.#begin(job, new IMapSyncIterator<R>(this.#core, job), mapOptions(options))
+  }
+
+  /** As {@link Pool.imapUnordered}, blocking: a plain iterator. */
+  imapUnorderedSync<T, R>(
+    fn: (item: T) => R | Promise<R>,
+    iterable: Iterable<T>,
+    options?: number | null | ImapOptions,
+  ): IMapSyncIterator<R> {
+    const job = this.#imap(fn, iterable, mapOptions(options), false)
+    return this.#begin(job, new IMapSyncIterator<R>(this.#core, job), mapOptions(options))
+  }
+
+  /**
+   * Changes how many workers there are. New ones are started at once; those that are too many leave when
+   * they have done what they are at.
+   *
+   * @throws ValueError for fewer than one, and "Pool not running"; as `Process.start`.
+   */
+  resize(processes: number): void {
+    this.#core.checkRunning()
+    this.#core.resize(checkedSize(processes))
+  }
+
+  /** What the pool has done, and is doing. */
+  stats(): PoolStatistics {
+    return this.#statistics.of(this.#core)
   }
 
   /** Takes no more calls; the workers end when those that were taken are done. */
   close(): void {
-    if (this.#state !== 'RUN') return
-    this.#state = 'CLOSE'
-    this.#dismiss()
+    forgotten.unregister(this)
+    this.#core.close()
   }
 
   /** Ends the workers at once. Calls that are not done fail with ValueError "Pool was terminated". */
   terminate(): void {
-    if (this.#state === 'TERMINATE') return
-    this.#state = 'TERMINATE'
-    const gone = new ValueError('Pool was terminated')
-    for (const { job } of this.#queue.splice(0)) failJob(job, gone)
-    for (const worker of this.#workers) {
-      for (const { job } of worker.terminate()) failJob(job, gone)
-    }
+    forgotten.unregister(this)
+    this.#core.terminate()
   }
 
   /**
-   * Waits until the workers have ended.
+   * Waits until the workers have ended, or for so long.
    *
-   * @throws ValueError "Pool is still running" unless closed or terminated before.
+   * @throws ValueError "Pool is still running" unless closed or terminated before; the signal's reason.
    */
   async join(options: WaitOptions = {}): Promise<void> {
-    if (this.#state === 'RUN') throw new ValueError('Pool is still running')
-    await Promise.all(this.#workers.map((worker) => worker.process.join(waitOptions(options))))
+    this.#checkEnding()
+    const { signal } = options
+    await this.#core.join({ signal }, clock(checkedWait(waitOptions(options))))
   }
 
   /** The same, blocking. Calls in the Promise form are brought to their end first. */
   joinSync(): void {
-    if (this.#state === 'RUN') throw new ValueError('Pool is still running')
-    this.#serveWhile(() => this.#workers.some((worker) => worker.outstanding > 0))
-    for (const worker of this.#workers) worker.process.joinSync()
+    this.#checkEnding()
+    this.#core.joinSync()
   }
 
-  /** Terminates, as leaving Python's `with` does. */
-  [Symbol.dispose](): void {
-    this.terminate()
+  /**
+   * Terminates, as leaving Python's `with` does. `using` asks for it at once, as entering does.
+   *
+   * @throws ValueError "Pool not running" when it is asked for.
+   */
+  get [Symbol.dispose](): () => void {
+    this.#core.checkRunning()
+    return () => this.terminate()
   }
 
-  /** Terminates, and waits for the workers' end. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.terminate()
-    await this.join()
+  /** The same, and waits for the workers' end. */
+  get [Symbol.asyncDispose](): () => Promise<void> {
+    this.#core.checkRunning()
+    return () => {
+      this.terminate()
+      return this.join()
+    }
   }
 
-  /** As the reference prints it. */
+  /** As the reference prints it: `<multiprocessing.pool.Pool state=RUN pool_size=4>`. */
   toString(): string {
-    return `<multiprocessing.pool.Pool state=${this.#state} pool_size=${this.#workers.length}>`
+    const { state, workers } = this.#core
+    return `<multiprocessing.pool.${this.constructor.name} state=${state} pool_size=${workers.length}>`
   }
 
   /** How it looks in the console. */
@@ -230,175 +369,138 @@ export class Pool {
     return this.toString()
   }
 
-  #checkRunning(): void {
-    if (this.#broken) throw this.#broken
-    if (this.#state !== 'RUN') throw new ValueError('Pool not running')
+  /** The workers that there are: their process objects, which are the pool's to end. */
+  get workers(): readonly Process[] {
+    return this.#core.workers.map((worker) => worker.process)
   }
 
-  #hire(): PoolWorker {
-    const { initializer, initargs, context } = this.#options
-    const type = context?.Process ?? Process
-    return new PoolWorker(type, initializer, [...initargs], {
-      answered: (worker, chunk, answer) => this.#answered(worker, chunk, answer),
-      died: (worker, chunks) => this.#died(worker, chunks),
+  #checkEnding(): void {
+    if (this.#core.state === 'RUN') throw new ValueError('Pool is still running')
+  }
+
+  #apply(
+    fn: unknown,
+    args: Iterable<unknown> | undefined,
+    kwargs: object | undefined,
+    options: CallOptions,
+    sink: Sink,
+  ): Job {
+    const retries = checkCall(fn, options, this.#settings.retries)
+    const list = callArguments(args, kwargs)
+    this.#core.checkRunning()
+    return this.#submit(new ApplyJob(fn as object, list, retries, sink), options)
+  }
+
+  #map(
+    fn: unknown,
+    flags: number,
+    items: readonly unknown[] | TypedArray,
+    options: MapOptions,
+    sink: Sink,
+  ): Job | undefined {
+    const retries = checkCall(fn, options, this.#settings.retries)
+    this.#core.checkRunning()
+    const fallback = Math.max(1, Math.ceil(items.length / (this.#core.wanted * 4)))
+    const size = checkedChunksize(options.chunksize, fallback)
+    const into = checkedInto(options.into, items.length)
+    const job = new MapJob(fn as object, items, flags, size, retries, into, sink)
+    if (items.length === 0) {
+      sink.resolve(into ?? [])
+      return undefined
+    }
+    followProgress(job, options, items.length)
+    return this.#submit(job, options)
+  }
+
+  #mapAsync<R>(
+    fn: unknown,
+    flags: number,
+    iterable: Input<unknown>,
+    list: (items: Iterable<any>) => readonly unknown[] | TypedArray,
+    options: AsyncMapOptions<R>,
+  ): MapResult<R> {
+    this.#core.checkRunning()
+    checkCall(fn, options, 0)
+    if (options.chunksize !== undefined) checkedChunksize(options.chunksize, 1)
+    return new MapResult<R>(this.#core, options as Callbacks<R[]>, (sink) => {
+      const begin = (items: Iterable<unknown>): void => {
+        this.#map(fn, flags, list(items), options, sink)
+      }
+      if (!isAsync(iterable)) begin(iterable)
+      else listed(iterable).then(begin).catch(sink.reject)
     })
   }
 
-  async #start<R>(
-    fn: unknown,
-    kind: TaskKind,
-    items: unknown[],
-    chunksize?: number | null,
-  ): Promise<R[]> {
-    return await new Promise<R[]>((resolve, reject) => {
-      this.#submit(fn, kind, items, chunksize, (results) => resolve(results as R[]), reject)
-    })
+  #imap<T>(fn: unknown, iterable: Input<T>, options: ImapOptions, ordered: boolean): ImapJob {
+    const retries = checkCall(fn, options, this.#settings.retries)
+    this.#core.checkRunning()
+    const chunksize = checkedChunksize(options.chunksize, 1)
+    const buffersize = checkedBuffersize(options.buffersize)
+    if (!isAsync(iterable) && !isIterable(iterable)) {
+      throw new TypeError(`an iterable is wanted, not ${show(iterable)}`)
+    }
+    const settings = { chunksize, buffersize, ordered, retries }
+    return new ImapJob(fn as object, iterable, settings, () => this.#core.more())
   }
 
-  #startSync<R>(fn: unknown, kind: TaskKind, items: unknown[], chunksize?: number | null): R[] {
-    let outcome: { results: unknown[] } | { error: unknown } | undefined
-    const settle = (results: unknown[]): void => {
-      outcome = { results }
-    }
-    const fail = (error: unknown): void => {
-      outcome = { error }
-    }
-    this.#submit(fn, kind, items, chunksize, settle, fail)
-    this.#serveWhile(() => outcome === undefined)
-    if (outcome === undefined || 'error' in outcome) throw outcome?.error
-    return outcome.results as R[]
+  #begin<I>(job: ImapJob, iterator: I, options: ImapOptions): I {
+    followProgress(job, options, undefined)
+    this.#submit(job, options)
+    return iterator
   }
 
-  #submit(
-    fn: unknown,
-    kind: TaskKind,
-    items: unknown[],
-    chunksize: number | null | undefined,
-    settle: (results: unknown[]) => void,
-    fail: (error: unknown) => void,
-  ): void {
-    this.#checkRunning()
-    if (typeof fn !== 'function') throw new TypeError(`a function is wanted, not ${show(fn)}`)
-    const size = chunksize ?? Math.max(1, Math.ceil(items.length / (this.#workers.length * 4)))
-    if (!Number.isInteger(size))
-      throw new TypeError(`chunksize must be a whole number, not ${show(size)}`)
-    if (size < 1) throw new ValueError(`Chunksize must be 1+, not ${size}`)
-    const results = new Array(items.length)
-    const job: Job = { fn, kind, results, left: 0, failed: false, settle, fail }
-    for (let start = 0; start < items.length; start += size) {
-      this.#queue.push({ job, start, items: items.slice(start, start + size) })
-      job.left++
-    }
-    if (job.left === 0) settle(results)
-    this.#deal()
-  }
-
-  /** Gives what is queued to whoever has least to do. */
-  #deal(): void {
-    for (let ahead = 0; ahead < AHEAD; ahead++) {
-      for (const worker of this.#workers) {
-        while (this.#queue.length > 0 && worker.alive && worker.outstanding <= ahead) {
-          const chunk = this.#queue.shift()!
-          if (chunk.job.failed) continue
-          try {
-            worker.give(chunk)
-          } catch (error) {
-            failJob(chunk.job, error)
-          }
-        }
+  #submit<J extends Job>(job: J, options: WaitOptions): J {
+    const { timeout, signal } = options
+    if (signal !== undefined || (timeout !== undefined && timeout !== null)) {
+      this.#core.makeCancellable(job)
+      const stop = endEarly(
+        { timeout, signal },
+        (reason) => this.#core.cancel(job, reason),
+        () => new TimeoutError(),
+      )
+      const before = job.onEnd
+      job.onEnd = () => {
+        stop()
+        before?.()
       }
     }
-    this.#dismiss()
+    this.#core.submit(job)
+    return job
   }
 
-  /** After close, a worker that has nothing left to do may go. */
-  #dismiss(): void {
-    if (this.#state !== 'CLOSE' || this.#queue.length > 0) return
-    for (const worker of this.#workers) {
-      if (worker.outstanding === 0) worker.dismiss()
-    }
-  }
-
-  #answered(_worker: PoolWorker, { job, start, items }: Chunk, answer: Answer): void {
-    if (answer.ok) {
-      const values = answer.values
-      for (let i = 0; i < items.length; i++) job.results[start + i] = values[i]
-      if (--job.left === 0 && !job.failed) job.settle(job.results)
-    } else {
-      failJob(job, withRemoteStack(answer.error, answer.stack))
-    }
-    this.#deal()
-  }
-
-  #died(worker: PoolWorker, chunks: Chunk[]): void {
-    const { pid, exitcode } = worker.process
-    const how = exitcode !== null && exitcode < 0 ? `signal ${-exitcode}` : `exit code ${exitcode}`
-    if (this.#state === 'TERMINATE') return
-    // Tasks are done in order, so only the first can have begun; the others are for somebody else.
-    const [begun, ...waiting] = chunks
-    this.#queue.unshift(...waiting)
-    if (begun !== undefined) {
-      failJob(
-        begun.job,
-        new WorkerDiedError(
-          `worker ${pid} ended with ${how} while it had a task`,
-          pid ?? 0,
-          exitcode,
-        ),
-      )
-    }
-    this.#stillborn = worker.proven ? 0 : this.#stillborn + 1
-    if (this.#stillborn > this.#workers.length) this.#break(how)
-    this.#replace(worker)
-    this.#deal()
-  }
-
-  /** Somebody else takes the place of a worker that died, while there is or may be something to do. */
-  #replace(worker: PoolWorker): void {
-    const index = this.#workers.indexOf(worker)
-    const wanted = this.#state === 'RUN' || (this.#state === 'CLOSE' && this.#queue.length > 0)
-    if (wanted && index >= 0) this.#workers[index] = this.#hire()
-  }
-
-  /** Workers that cannot even start, with an initializer that throws perhaps, are not hired for ever. */
-  #break(how: string): void {
-    const count = this.#stillborn
-    const broken = new WorkerDiedError(
-      `the pool is broken: ${count} workers in a row ended with ${how} before they did anything`,
-      0,
-      null,
-    )
-    this.#broken = broken
-    for (const { job } of this.#queue.splice(0)) failJob(job, broken)
-    this.terminate()
-  }
-
-  /** Lets the workers' answers in, blocking, without the event loop. */
-  #serveWhile(needed: () => boolean): void {
-    while (needed()) {
-      const busy = this.#workers.filter((worker) => worker.outstanding > 0)
-      if (busy.length === 0) return
-      for (const worker of PoolWorker.ready(busy)) worker.serve()
-    }
+  /** Blocks until a call is over. */
+  #await<R>(options: WaitOptions, begin: (sink: Sink) => Job | undefined): R {
+    let outcome: { value: unknown } | { error: unknown } | undefined
+    const left = options.timeout === undefined ? ENDLESS : clock(milliseconds(options.timeout))
+    const job = begin({
+      resolve(value) {
+        outcome = { value }
+      },
+      reject(error) {
+        outcome = { error }
+      },
+    })
+    this.#core.serveWhile(() => outcome === undefined, left)
+    if (outcome === undefined && job !== undefined) this.#core.cancel(job, new TimeoutError())
+    const now = outcome as { value: unknown } | { error: unknown } | undefined
+    if (now === undefined) throw new TimeoutError()
+    if ('error' in now) throw now.error
+    return now.value as R
   }
 }
 
-/** The first error is the call's; what else happens to it does not matter any more. */
-const failJob = (job: Job, error: unknown): void => {
-  if (job.failed) return
-  job.failed = true
-  job.fail(error)
-}
+/** A call that blocks looks after its time itself. */
+const untimed = <O extends CallOptions>({ timeout: _, ...rest }: O): Omit<O, 'timeout'> => rest
 
-const callArguments = (args: Iterable<unknown> = [], kwargs: object = {}): unknown[] => {
-  if (typeof args !== 'object' || args === null || !(Symbol.iterator in args)) {
-    throw new TypeError(`args must be an array, not ${show(args)}`)
-  }
-  return Object.keys(kwargs).length > 0 ? [...args, kwargs] : [...args]
-}
+const isIterable = (value: unknown): value is Iterable<unknown> =>
+  typeof value === 'string' ||
+  (typeof value === 'object' && value !== null && Symbol.iterator in value)
 
-const isAsync = <T>(iterable: Iterable<T> | AsyncIterable<T>): iterable is AsyncIterable<T> =>
-  iterable !== null && typeof iterable === 'object' && Symbol.asyncIterator in iterable
+const itemsOf = (iterable: Iterable<unknown>): readonly unknown[] | TypedArray =>
+  isTyped(iterable) ? iterable : [...iterable]
+
+const listsOf = (iterable: Iterable<unknown>): unknown[][] =>
+  Array.from(iterable, (args) => callArguments(args as Iterable<unknown>))
 
 const listed = async <T>(iterable: AsyncIterable<T>): Promise<T[]> => {
   const items: T[] = []
@@ -406,17 +508,26 @@ const listed = async <T>(iterable: AsyncIterable<T>): Promise<T[]> => {
   return items
 }
 
-/** Where in the worker it went wrong. */
-const withRemoteStack = (error: unknown, stack: string | undefined): unknown => {
-  if (error instanceof Error && stack !== undefined && error.cause === undefined) {
-    Object.defineProperty(error, 'cause', {
-      value: new RemoteTraceback(stack),
-      configurable: true,
-      writable: true,
-      enumerable: false,
-    })
+const checkedInto = (into: unknown, length: number): TypedArray | null => {
+  if (into === undefined || into === null) return null
+  if (!isTyped(into)) throw new TypeError(`into must be a typed array, not ${show(into)}`)
+  if (into.length < length) {
+    throw new ValueError(`into has room for ${into.length} results, and there are ${length}`)
   }
-  return error
+  return into
+}
+
+const followProgress = (job: Job, options: ImapOptions, total: number | undefined): void => {
+  const { onProgress, progress } = options
+  const bar = progress ? progressBar(total) : undefined
+  if (!onProgress && bar === undefined) return
+  let done = 0
+  job.onDone = (items) => {
+    done += items
+    bar?.update(done)
+    if (onProgress) runAside(() => onProgress(done, total))
+  }
+  job.onEnd = () => bar?.stop()
 }
 
 registerReducer(Pool, {

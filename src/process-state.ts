@@ -62,6 +62,7 @@ export const claim = (condition: boolean, message: string): void => {
 }
 
 let current: Process
+let thread: Process | undefined
 let parent: ParentProcess | null = null
 let bootstrapping = false
 
@@ -71,6 +72,18 @@ let bootstrapping = false
  * Mirrors `multiprocessing.current_process`.
  */
 export const currentProcess = (): Process => current
+
+/** The object of the thread this code runs in: that of the process, in its main thread. */
+export const currentThread = (): Process => thread ?? current
+
+/** Whether an object stands for the process or the thread that this code runs in. */
+export const isCurrent = (process: Process): boolean => process === current || process === thread
+
+/** Under which the Process classes of threads say that they are. */
+export const ofThreads: unique symbol = Symbol('ofThreads')
+
+/** Whether an object is a thread, and no process. */
+export const isThread = (process: Process): boolean => ofThreads in process.constructor
 
 /**
  * The process that started this one, or null in the main process. It has a name and a pid, and can be
@@ -83,13 +96,14 @@ export const parentProcess = (): ParentProcess | null => parent
 /**
  * Whether this is the main process, which no other process of this package started. Programs put what
  * starts processes under `if (isMainProcess)`, as Python's do under `if __name__ == '__main__'`: a child
- * imports the same modules, and must not do the same again.
+ * imports the same modules, and must not do the same again. For the same reason it is false in the threads
+ * of `node-multiprocessing/dummy`.
  */
 export let isMainProcess: boolean = native.identity() === null && process.argv[2] !== CHILD_FLAG
 
 const whenChild: (() => void)[] = []
 
-/** @internal Calls a function when this process, a copy of the main one, becomes a child. */
+/** @internal Calls a function when this process turns out to be a child, or this thread one of ours. */
 export const onBecomingChild = (tell: () => void): void => {
   whenChild.push(tell)
 }
@@ -98,9 +112,19 @@ export const onBecomingChild = (tell: () => void): void => {
 export const become = (self: Process, startedBy: ParentProcess | null): void => {
   current = self
   parent = startedBy
-  if (startedBy === null || !isMainProcess) return
+  if (startedBy !== null) isNotMain()
+}
+
+const isNotMain = (): void => {
+  if (!isMainProcess) return
   isMainProcess = false
   for (const tell of whenChild) tell()
+}
+
+/** Says which thread of the process this is. */
+export const becomeThread = (self: Process): void => {
+  thread = self
+  isNotMain()
 }
 
 /** Who this process is, and who started it: what {@link become} was told. */

@@ -22,8 +22,12 @@ import {
   become,
   claim,
   currentProcess,
+  currentThread,
   isBootstrapping,
+  isCurrent,
   isMainProcess,
+  isThread,
+  ofThreads,
   parentProcess,
   type State,
   setState,
@@ -104,7 +108,7 @@ export class Process<Args extends unknown[] = any[]> {
     if (kwargs !== null && typeof kwargs !== 'object') {
       throw new TypeError(`kwargs must be an object, not ${show(kwargs)}`)
     }
-    const creator = stateOf(currentProcess())
+    const creator = stateOf(ofThreads in new.target ? currentThread() : currentProcess())
     const identity = [...creator.identity, ++creator.made]
     if (name !== undefined && name !== null)
       claim(typeof name === 'string', 'name must be a string')
@@ -151,7 +155,10 @@ export class Process<Args extends unknown[] = any[]> {
       'can only start a process object created by current process',
     )
     if (isBootstrapping()) throw importingError()
-    claim(!stateOf(currentProcess()).daemon, 'daemonic processes are not allowed to have children')
+    claim(
+      isThread(this) || !stateOf(currentProcess()).daemon,
+      'daemonic processes are not allowed to have children',
+    )
     reap()
     const start = starterOf(this)
     state.child = start(this)
@@ -192,7 +199,7 @@ export class Process<Args extends unknown[] = any[]> {
    */
   isAlive(): boolean {
     const state = stateOf(this)
-    if (this === currentProcess()) return true
+    if (isCurrent(this)) return true
     claim(state.parentPid === process.pid, 'can only test a child process')
     if (state.child === null) return false
     if (state.child.poll() === null) return true
@@ -264,7 +271,7 @@ export class Process<Args extends unknown[] = any[]> {
   /** Its process id; null before it is started. */
   get pid(): number | null {
     const { child } = stateOf(this)
-    return this === currentProcess() ? process.pid : (child?.pid ?? null)
+    return isCurrent(this) ? process.pid : (child?.pid ?? null)
   }
 
   /** The same as {@link Process.pid}. */
@@ -280,7 +287,7 @@ export class Process<Args extends unknown[] = any[]> {
    */
   get exitcode(): number | null {
     const { child, parentPid } = stateOf(this)
-    if (this === currentProcess() || child === null) return null
+    if (isCurrent(this) || child === null) return null
     claim(parentPid === process.pid, 'can only test a child process')
     return child.poll()
   }
@@ -335,7 +342,7 @@ const statusOf = (
   { closed, parentPid, child }: State,
   exitcode: number | null,
 ): string => {
-  if (process_ === currentProcess()) return 'started'
+  if (isCurrent(process_)) return 'started'
   if (closed) return 'closed'
   if (parentPid !== process.pid) return 'unknown'
   if (child === null) return 'initial'
@@ -350,24 +357,23 @@ const checkedDaemon = (daemon: unknown): boolean => {
 
 const childOf = (process_: Process): Child => {
   const { child, parentPid } = stateOf(process_)
-  claim(parentPid === process.pid && process_ !== currentProcess(), 'can only join a child process')
+  claim(parentPid === process.pid && !isCurrent(process_), 'can only join a child process')
   if (child === null) throw new AssertionError('can only join a started process')
   return child
 }
 
 const signalled = (process_: Process): Child => {
   const { child, parentPid } = stateOf(process_)
-  claim(
-    parentPid === process.pid && process_ !== currentProcess(),
-    'can only signal a child process',
-  )
+  claim(parentPid === process.pid && !isCurrent(process_), 'can only signal a child process')
   if (child === null) throw new AssertionError('can only signal a started process')
   return child
 }
 
 /** What this process is called; the fork server is no process of the program's, and nobody's child. */
 const ownName = (): string =>
-  isMainProcess || parentProcess() !== null ? stateOf(currentProcess()).name : 'the fork server'
+  isMainProcess || parentProcess() !== null || isThread(currentThread())
+    ? stateOf(currentThread()).name
+    : 'the fork server'
 
 const importingError = (): Error =>
   new RuntimeError(
@@ -404,7 +410,10 @@ become(main, identity ? parentOf(identity) : null)
  *
  * Mirrors `multiprocessing.active_children`.
  */
-export const activeChildren = (): Process[] => {
+export const activeChildren = (): Process[] => childrenThatRun().filter((child) => !isThread(child))
+
+/** The same, threads among them. */
+export const childrenThatRun = (): Process[] => {
   reap()
   return [...running]
 }
@@ -427,7 +436,9 @@ export const cpuCount = (): number => {
 const GRACE = 1000
 
 atExitEndChildren(() => {
-  const children = activeChildren().map((process_) => [process_, stateOf(process_).child!] as const)
+  const children = childrenThatRun().map(
+    (process_) => [process_, stateOf(process_).child!] as const,
+  )
   const daemons = children.filter(([process_]) => stateOf(process_).daemon)
   for (const [, child] of daemons) child.signal(constants.signals.SIGTERM)
   const end = performance.now() + GRACE

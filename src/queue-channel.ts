@@ -207,6 +207,11 @@ export class QueueChannel implements MessageParts {
     }
   }
 
+  /** Takes all of the large message that was begun elsewhere; false when there is no message any more. */
+  finish(): boolean {
+    return this.#fill()
+  }
+
   /** Takes all of the large message that was begun; false when there is no message any more. */
   #fill(): boolean {
     try {

@@ -1,6 +1,6 @@
 /**
- * Where a spawned child begins, and the fork server. Compiling this package is a third of what loading it costs, so what V8
- * has made of it in one child is handed to the next ones, in memory.
+ * Where a spawned child begins, and the fork server, and a thread of ours. Compiling this package is a third
+ * of what loading it costs, so what V8 has made of it in one child is handed to the next ones, in memory.
  * @module
  */
 import { readFileSync, readSync } from 'node:fs'
@@ -10,9 +10,12 @@ import { Script } from 'node:vm'
 import type { Noted } from './fork-guard.js'
 import type * as ForkServerMain from './forkserver-main.js'
 import type * as Spawned from './spawned.js'
+import type * as Thread from './thread.js'
 
-/** The child's descriptor with the compiled code: its length in 8 bytes, 0 while there is none; then it. */
-const CODE_CACHE = 6
+const told = process.argv.at(-1)
+
+/** The descriptor with the compiled code: its length in 8 bytes, 0 while there is none; then it. */
+const CODE_CACHE = told === 'thread' ? Number(process.argv.at(-2)) : 6
 const LENGTH = 8
 
 /** Reads what is at a place of the file; nothing when it is not all there. */
@@ -37,7 +40,6 @@ type Wrapper = (
 const folder = dirname(process.argv[1]!)
 const filename = join(folder, 'multiprocessing.cjs')
 const require = createRequire(filename)
-const told = process.argv.at(-1)
 
 const NOTED = Symbol.for('node-multiprocessing.noted')
 if (told === 'forkserver') {
@@ -71,6 +73,9 @@ const compiledCode = wanted ? () => script.createCachedData() : undefined
 if (told === 'forkserver') {
   const { runForkServer } = require('./forkserver-main.cjs') as typeof ForkServerMain
   void runForkServer(compiledCode)
+} else if (told === 'thread') {
+  const { runThread } = require('./thread.cjs') as typeof Thread
+  void runThread(CODE_CACHE, compiledCode)
 } else {
   const { runSpawned } = require('./spawned.cjs') as typeof Spawned
   void runSpawned(Number(told), compiledCode)

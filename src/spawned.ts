@@ -14,12 +14,12 @@ export const runSpawned = async (sent: number, compiledCode?: () => Uint8Array):
   const { preparation, data, parent, tracker, ledger, first } = descriptors
   for (let fd = preparation; fd < first + sent; fd++) native.setCloseOnExec(fd)
   native.useTracker(tracker, ledger)
-  if (compiledCode) setImmediate(publishCode, compiledCode)
+  if (compiledCode) setImmediate(publishCode, descriptors.codeCache, compiledCode)
   await live({ preparation, data, parent, sent: Array.from({ length: sent }, (_, i) => first + i) })
 }
 
 /** Hands the compiled code to later children; by now the functions a child needs are compiled. */
-export const publishCode = (compiledCode: () => Uint8Array): void => {
+export const publishCode = (codeCache: number, compiledCode: () => Uint8Array): void => {
   // Without it they start a little slower.
-  native.publishMemoryFile(descriptors.codeCache, compiledCode())
+  native.publishMemoryFile(codeCache, compiledCode())
 }

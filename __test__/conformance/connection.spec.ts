@@ -5,7 +5,12 @@ import * as mp from 'node-multiprocessing'
 import { Connection } from 'node-multiprocessing/connection'
 import * as child from '../fixtures/conformance/connection.js'
 import { openHigh } from '../fixtures/conformance/descriptors.js'
-import { type GivenCalls, nothingIsLeftBehind, rowInBothForms } from '../helpers/row.js'
+import {
+  type GivenCalls,
+  nothingIsLeftBehind,
+  rowInBothForms,
+  rowWithThreadsInBothForms,
+} from '../helpers/row.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 /** What tells the echoing child to end. */
@@ -13,9 +18,9 @@ const sentinel = Buffer.alloc(0)
 
 nothingIsLeftBehind()
 
-rowInBothForms('_TestConnection.test_connection', async (t, { calls }) => {
-  const [connection, childConnection] = mp.Pipe()
-  const p = new mp.Process({ target: child.echo, args: [childConnection, calls.form] })
+rowWithThreadsInBothForms('_TestConnection.test_connection', async (t, { calls, api }) => {
+  const [connection, childConnection] = api.Pipe()
+  const p = new api.Process({ target: child.echo, args: [childConnection, calls.form] })
   p.daemon = true
   p.start()
 
@@ -76,9 +81,9 @@ rowInBothForms('_TestConnection.test_connection', async (t, { calls }) => {
   connection.close()
 })
 
-rowInBothForms('_TestConnection.test_duplex_false', async (t, { calls }) => {
+rowWithThreadsInBothForms('_TestConnection.test_duplex_false', async (t, { calls, api }) => {
   for (const form of [false, { duplex: false }]) {
-    const [reader, writer] = mp.Pipe(form)
+    const [reader, writer] = api.Pipe(form)
     t.is(await calls.send(writer, 1), undefined)
     t.is(await calls.recv(reader), 1)
     t.true(reader.readable)
@@ -93,9 +98,9 @@ rowInBothForms('_TestConnection.test_duplex_false', async (t, { calls }) => {
   }
 })
 
-rowInBothForms('_TestConnection.test_spawn_close', async (t, { calls }) => {
-  const [connection, childConnection] = mp.Pipe()
-  const p = new mp.Process({ target: child.echo, args: [childConnection, calls.form] })
+rowWithThreadsInBothForms('_TestConnection.test_spawn_close', async (t, { calls, api }) => {
+  const [connection, childConnection] = api.Pipe()
+  const p = new api.Process({ target: child.echo, args: [childConnection, calls.form] })
   p.daemon = true
   p.start()
   childConnection.close()
@@ -193,8 +198,8 @@ rowInBothForms('_TestConnection.test_missing_fd_transfer', async (t, { calls }) 
   connection.close()
 })
 
-rowInBothForms('_TestConnection.test_context', async (t, { calls }) => {
-  const [a, b] = mp.Pipe()
+rowWithThreadsInBothForms('_TestConnection.test_context', async (t, { calls, api }) => {
+  const [a, b] = api.Pipe()
   {
     using first = a
     using second = b
@@ -209,8 +214,8 @@ rowInBothForms('_TestConnection.test_context', async (t, { calls }) => {
   a[Symbol.dispose]()
 })
 
-rowInBothForms('_TestPoll.test_empty_string', async (t, { calls }) => {
-  const [a, b] = mp.Pipe()
+rowWithThreadsInBothForms('_TestPoll.test_empty_string', async (t, { calls, api }) => {
+  const [a, b] = api.Pipe()
   t.false(await calls.poll(a))
   await calls.sendBytes(b, Buffer.alloc(0))
   t.true(await calls.poll(a))
@@ -221,10 +226,10 @@ rowInBothForms('_TestPoll.test_empty_string', async (t, { calls }) => {
   b.close()
 })
 
-rowInBothForms('_TestPoll.test_strings', async (t, { calls }) => {
+rowWithThreadsInBothForms('_TestPoll.test_strings', async (t, { calls, api }) => {
   const messages = ['hello', '', 'a', 'b', '', 'bye', '', 'lop'].map((text) => Buffer.from(text))
-  const [a, b] = mp.Pipe()
-  const p = new mp.Process({ target: child.sendSlowly, args: [b, messages, calls.form] })
+  const [a, b] = api.Pipe()
+  const p = new api.Process({ target: child.sendSlowly, args: [b, messages, calls.form] })
   p.start()
   b.close()
   for (const message of messages) {
@@ -238,10 +243,10 @@ rowInBothForms('_TestPoll.test_strings', async (t, { calls }) => {
   a.close()
 })
 
-rowInBothForms('_TestPoll.test_boundaries', async (t, { calls }) => {
-  const [reader, writer] = mp.Pipe(false)
-  const [readyReader, ready] = mp.Pipe(false)
-  const p = new mp.Process({ target: child.pollOnly, args: [reader, ready, calls.form] })
+rowWithThreadsInBothForms('_TestPoll.test_boundaries', async (t, { calls, api }) => {
+  const [reader, writer] = api.Pipe(false)
+  const [readyReader, ready] = api.Pipe(false)
+  const p = new api.Process({ target: child.pollOnly, args: [reader, ready, calls.form] })
   p.start()
   ready.close()
   t.is(await calls.recv(readyReader), 'ready')
@@ -256,12 +261,12 @@ rowInBothForms('_TestPoll.test_boundaries', async (t, { calls }) => {
   readyReader.close()
 })
 
-rowInBothForms('_TestPoll.test_dont_merge', async (t, { calls }) => {
-  const [a, b] = mp.Pipe()
+rowWithThreadsInBothForms('_TestPoll.test_dont_merge', async (t, { calls, api }) => {
+  const [a, b] = api.Pipe()
   t.false(await calls.poll(a, 0))
   t.false(await calls.poll(a, 100))
 
-  const p = new mp.Process({ target: child.sendThreeMessages, args: [b, calls.form] })
+  const p = new api.Process({ target: child.sendThreeMessages, args: [b, calls.form] })
   p.start()
   b.close()
   t.is((await calls.recvBytes(a)).toString(), 'a')

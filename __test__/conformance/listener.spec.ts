@@ -15,7 +15,12 @@ import {
 } from 'node-multiprocessing/connection'
 import { sayHello, welcome } from '../fixtures/conformance/listener.js'
 import type { Calls } from '../helpers/calls.js'
-import { nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
+import {
+  nothingIsLeftBehind,
+  row,
+  rowInBothForms,
+  rowWithThreadsInBothForms,
+} from '../helpers/row.js'
 import { untilAsleep } from '../helpers/until.js'
 
 nothingIsLeftBehind()
@@ -108,11 +113,11 @@ rowInBothForms('_TestListener.test_abstract_socket', async (t, { calls }) => {
   await closedRefuses(t, listener)
 })
 
-rowInBothForms('_TestListenerClient.test_listener_client', async (t, { calls, context }) => {
+rowWithThreadsInBothForms('_TestListenerClient.test_listener_client', async (t, { calls, api }) => {
   for (const family of families) {
     await using(new Listener({ family }), async (listener) => {
       const args: [Address, Calls['form']] = [listener.address, calls.form]
-      const p = new context.Process({ target: sayHello, args, daemon: true })
+      const p = new api.Process({ target: sayHello, args, daemon: true })
       p.start()
       await using(await accept(listener, calls), async (accepted) => {
         t.is(await calls.recv(accepted), 'hello')
@@ -123,10 +128,10 @@ rowInBothForms('_TestListenerClient.test_listener_client', async (t, { calls, co
   }
 })
 
-rowInBothForms('_TestListenerClient.test_issue14725', async (t, { calls, context }) => {
+rowWithThreadsInBothForms('_TestListenerClient.test_issue14725', async (t, { calls, api }) => {
   await using(new Listener(), async (listener) => {
     const args: [Address, Calls['form']] = [listener.address, calls.form]
-    const p = new context.Process({ target: sayHello, args, daemon: true })
+    const p = new api.Process({ target: sayHello, args, daemon: true })
     p.start()
     // It has connected, written and closed by the time that it has ended.
     await calls.join(p)
@@ -136,7 +141,7 @@ rowInBothForms('_TestListenerClient.test_issue14725', async (t, { calls, context
   })
 })
 
-rowInBothForms('_TestListenerClient.test_issue16955', async (t, { calls }) => {
+rowWithThreadsInBothForms('_TestListenerClient.test_issue16955', async (t, { calls }) => {
   for (const family of families) {
     await using(new Listener({ family }), async (listener) => {
       await using(await connect(listener.address, calls), async (client) => {

@@ -6,9 +6,20 @@ import type { ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
 import * as child from '../fixtures/conformance/process.js'
 import { isCollected } from '../helpers/garbage.js'
-import { type GivenCalls, nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
+import type { Kind } from '../helpers/parties.js'
+import {
+  type GivenCalls,
+  nothingIsLeftBehind,
+  row,
+  rowInBothForms,
+  rowWithThreads,
+  rowWithThreadsInBothForms,
+  THREADS,
+} from '../helpers/row.js'
 import { runProgram } from '../helpers/run-program.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
+
+const kindOf = (method: string): Kind => (method === THREADS ? 'threads' : 'processes')
 
 const { SIGINT, SIGKILL, SIGTERM } = constants.signals
 
@@ -25,7 +36,7 @@ row('_TestProcess.test_current', (t) => {
   t.is(current.exitcode, null)
 })
 
-rowInBothForms('_TestProcess.test_args_argument', async (t, { calls }) => {
+rowWithThreadsInBothForms('_TestProcess.test_args_argument', async (t, { calls, api }) => {
   const kinds: ((...args: unknown[]) => Iterable<unknown>)[] = [
     (...args) => args,
     (...args) => new Set(args),
@@ -35,8 +46,8 @@ rowInBothForms('_TestProcess.test_args_argument', async (t, { calls }) => {
   ]
   for (const argument of [1, 'str', [1]]) {
     for (const kind of kinds) {
-      const [reader, writer] = mp.Pipe({ duplex: false })
-      const p = new mp.Process({
+      const [reader, writer] = api.Pipe({ duplex: false })
+      const p = new api.Process({
         target: child.sendArgument,
         args: kind(writer, argument),
         daemon: true,
@@ -99,23 +110,23 @@ rowInBothForms('_TestProcess.test_parent_process', async (t, { calls }) => {
   reader.close()
 })
 
-rowInBothForms('_TestProcess.test_process', async (t, { calls }) => {
-  const [reader, writer] = mp.Pipe({ duplex: false })
+rowWithThreadsInBothForms('_TestProcess.test_process', async (t, { method, calls, api }) => {
+  const [reader, writer] = api.Pipe({ duplex: false })
   const kwargs = { hello: 23, bye: 2.54 }
-  const p = new mp.Process({
+  const p = new api.Process({
     target: child.describeCurrent,
     args: [writer, 1, 2],
     kwargs,
     name: 'SomeProcess',
   })
   p.daemon = true
-  const current = mp.currentProcess()
+  const current = api.currentProcess()
 
   t.deepEqual(Buffer.from(p.authkey), Buffer.from(current.authkey))
   t.false(p.isAlive())
   t.true(p.daemon)
-  t.true(Array.isArray(mp.activeChildren()))
-  t.false(mp.activeChildren().includes(p))
+  t.true(Array.isArray(api.activeChildren()))
+  t.false(api.activeChildren().includes(p))
   t.is(p.exitcode, null)
   t.is(p.pid, null)
 
@@ -123,7 +134,7 @@ rowInBothForms('_TestProcess.test_process', async (t, { calls }) => {
   writer.close()
   t.is(p.exitcode, null)
   t.true(p.isAlive())
-  t.true(mp.activeChildren().includes(p))
+  t.true(api.activeChildren().includes(p))
 
   t.deepEqual(await calls.recv(reader), [1, 2])
   t.deepEqual(await calls.recv(reader), kwargs)
@@ -131,12 +142,13 @@ rowInBothForms('_TestProcess.test_process', async (t, { calls }) => {
   t.is(p.name, 'SomeProcess')
   t.deepEqual(Buffer.from(await calls.recv(reader)), Buffer.from(current.authkey))
   t.is(await calls.recv(reader), p.pid)
-  t.is(p.ident, p.pid)
+  if (kindOf(method) === 'processes') t.is(p.ident, p.pid)
+  else t.not(p.ident, process.pid)
 
   await calls.join(p)
   t.is(p.exitcode, 0)
   t.false(p.isAlive())
-  t.false(mp.activeChildren().includes(p))
+  t.false(api.activeChildren().includes(p))
   reader.close()
 })
 
@@ -211,31 +223,31 @@ rowInBothForms('_TestProcess.test_kill', async (t, given) => {
   }
 })
 
-row('_TestProcess.test_cpu_count', (t) => {
+rowWithThreads('_TestProcess.test_cpu_count', (t) => {
   const count = mp.cpuCount()
   t.true(Number.isInteger(count))
   t.true(count >= 1)
   t.is(count, cpus().length)
 })
 
-rowInBothForms('_TestProcess.test_active_children', async (t, { calls }) => {
-  t.true(Array.isArray(mp.activeChildren()))
-  const [reader, writer] = mp.Pipe({ duplex: false })
-  const p = new mp.Process({ target: child.receiveOnce, args: [reader, calls.form] })
-  t.false(mp.activeChildren().includes(p))
+rowWithThreadsInBothForms('_TestProcess.test_active_children', async (t, { calls, api }) => {
+  t.true(Array.isArray(api.activeChildren()))
+  const [reader, writer] = api.Pipe({ duplex: false })
+  const p = new api.Process({ target: child.receiveOnce, args: [reader, calls.form] })
+  t.false(api.activeChildren().includes(p))
   p.daemon = true
   p.start()
-  t.true(mp.activeChildren().includes(p))
+  t.true(api.activeChildren().includes(p))
   await calls.send(writer, 'go')
   await calls.join(p)
-  t.false(mp.activeChildren().includes(p))
+  t.false(api.activeChildren().includes(p))
   reader.close()
   writer.close()
 })
 
-rowInBothForms('_TestProcess.test_recursion', async (t, { calls }) => {
-  const [reader, writer] = mp.Pipe({ duplex: false })
-  await child.sendPathOfRecursion(writer, [], calls.form)
+rowWithThreadsInBothForms('_TestProcess.test_recursion', async (t, { method, calls, api }) => {
+  const [reader, writer] = api.Pipe({ duplex: false })
+  await child.sendPathOfRecursion(writer, [], calls.form, kindOf(method))
   const paths: unknown[] = []
   while (await calls.poll(reader)) paths.push(await calls.recv(reader))
   t.deepEqual(paths, [[], [0], [0, 0], [0, 1], [1], [1, 0], [1, 1]])
@@ -306,11 +318,11 @@ rowInBothForms('_TestProcess.test_many_processes', async (t, { calls, method }) 
   t.deepEqual(new Set(long.map((p) => p.exitcode)), new Set([-SIGTERM]))
 })
 
-rowInBothForms('_TestProcess.test_lose_target_ref', async (t, { calls }) => {
-  const [reader, writer] = mp.Pipe({ duplex: false })
+rowWithThreadsInBothForms('_TestProcess.test_lose_target_ref', async (t, { calls, api }) => {
+  const [reader, writer] = api.Pipe({ duplex: false })
   const startWithMarked = (): [mp.Process, WeakRef<child.Marked>] => {
     const marked = new child.Marked()
-    const p = new mp.Process({ target: child.checkMarked, args: [writer, marked] })
+    const p = new api.Process({ target: child.checkMarked, args: [writer, marked] })
     p.start()
     return [p, new WeakRef(marked)]
   }
@@ -384,11 +396,11 @@ const withBrokenStreams = async (
   }
 }
 
-row('_TestProcess.test_error_on_stdio_flush_1', (t, { method }) =>
+rowWithThreads('_TestProcess.test_error_on_stdio_flush_1', (t, { method }) =>
   withBrokenStreams(t, method, 'parent'),
 )
 
-row('_TestProcess.test_error_on_stdio_flush_2', (t, { method }) =>
+rowWithThreads('_TestProcess.test_error_on_stdio_flush_2', (t, { method }) =>
   withBrokenStreams(t, method, 'child'),
 )
 

@@ -3,13 +3,19 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
+import * as dummy from 'node-multiprocessing/dummy'
 import { register } from 'node-multiprocessing/reduction'
 import * as child from '../fixtures/conformance/queues.js'
 import { type Form, forms } from '../helpers/calls.js'
 import { wait } from '../helpers/lock-calls.js'
 import { rowOfBothKinds } from '../helpers/parties.js'
 import { closeQueue, get, joinTasks, joinThread, put } from '../helpers/queue-calls.js'
-import { nothingIsLeftBehind, row, rowInBothForms } from '../helpers/row.js'
+import {
+  nothingIsLeftBehind,
+  row,
+  rowInBothForms,
+  rowWithThreadsInBothForms,
+} from '../helpers/row.js'
 import { runProgram } from '../helpers/run-program.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
@@ -130,8 +136,8 @@ rowOfBothKinds('_TestQueue.test_fork, small items only', async (t, { form, start
   await closeQueue(form, queue)
 })
 
-rowInBothForms('_TestQueue.test_qsize', async (t, { calls: { form } }) => {
-  const q = new mp.Queue()
+rowWithThreadsInBothForms('_TestQueue.test_qsize', async (t, { calls: { form }, api }) => {
+  const q = new api.Queue()
   t.is(q.qsize(), 0)
   await put(form, q, 1)
   t.is(q.qsize(), 1)
@@ -164,31 +170,47 @@ const duringImport = {
   Sync: ["q.putSync('knock knock')", 'q.getSync({ timeout: 3000 })'],
 }
 
-for (const form of forms) {
-  test.serial(
-    `_TestQueue.test_no_import_lock_contention: while a module is evaluated, ${form} form`,
-    async (t) => {
-      const entry = pathToFileURL(fileURLToPath(import.meta.resolve('node-multiprocessing')))
-      const [putting, getting] = duringImport[form]
-      const file = join(temporaryFolder(t), 'imported-by-an-imported-module.mjs')
-      writeFileSync(
-        file,
-        [
-          `import { Queue } from ${JSON.stringify(entry.href)}`,
-          'const q = new Queue()',
-          putting,
-          `export const got = ${getting}`,
-          'q.close()',
-        ].join('\n'),
-      )
-      const { got } = (await import(pathToFileURL(file).href)) as { got: unknown }
-      t.is(got, 'knock knock')
-    },
+/** The URL of a module that uses a queue while it is evaluated. */
+const knockingModule = (t: ExecutionContext, form: Form, module: string): string => {
+  const entry = pathToFileURL(fileURLToPath(import.meta.resolve(module)))
+  const [putting, getting] = duringImport[form]
+  const file = join(temporaryFolder(t), 'imported-by-an-imported-module.mjs')
+  writeFileSync(
+    file,
+    [
+      `import { Queue } from ${JSON.stringify(entry.href)}`,
+      'const q = new Queue()',
+      putting,
+      `export const got = ${getting}`,
+      'q.close()',
+    ].join('\n'),
   )
+  return pathToFileURL(file).href
 }
 
-rowInBothForms('_TestQueue.test_timeout', async (t, { calls: { form } }) => {
-  const q = new mp.Queue()
+for (const form of forms) {
+  const row = '_TestQueue.test_no_import_lock_contention: while a module is evaluated'
+  test.serial(`${row}, ${form} form`, async (t) => {
+    const url = knockingModule(t, form, 'node-multiprocessing')
+    const { got } = (await import(url)) as { got: unknown }
+    t.is(got, 'knock knock')
+  })
+
+  test.serial(`${row} [threads], ${form} form`, async (t) => {
+    const url = knockingModule(t, form, 'node-multiprocessing/dummy')
+    const [reader, writer] = dummy.Pipe(false)
+    const p = new dummy.Process({ target: child.sendImported, args: [url, writer] })
+    p.start()
+    writer.close()
+    t.is(await reader.recv(), 'knock knock')
+    await p.join()
+    t.is(p.exitcode, 0)
+    reader.close()
+  })
+}
+
+rowWithThreadsInBothForms('_TestQueue.test_timeout', async (t, { calls: { form }, api }) => {
+  const q = new api.Queue()
   await refusesAfter(t, 200, mp.Empty, () => get(form, q, { block: true, timeout: 200 }))
   await closeQueue(form, q)
 })
@@ -246,21 +268,24 @@ rowInBothForms(
 /** Both kinds of queue that have a feeder. */
 const queues = (): mp.Queue[] => [new mp.Queue(), new mp.JoinableQueue()]
 
-rowInBothForms('_TestQueue.test_closed_queue_empty_exceptions', async (t, { calls: { form } }) => {
-  for (const q of queues()) {
-    q.close()
-    await joinThread(form, q)
-    t.true(q.empty())
-  }
-  for (const q of queues()) {
-    await put(form, q, 'foo')
-    q.close()
-    await joinThread(form, q)
-    t.throws(() => q.empty(), { instanceOf: mp.OSError, message: /is closed/ })
-  }
-})
+rowWithThreadsInBothForms(
+  '_TestQueue.test_closed_queue_empty_exceptions',
+  async (t, { calls: { form } }) => {
+    for (const q of queues()) {
+      q.close()
+      await joinThread(form, q)
+      t.true(q.empty())
+    }
+    for (const q of queues()) {
+      await put(form, q, 'foo')
+      q.close()
+      await joinThread(form, q)
+      t.throws(() => q.empty(), { instanceOf: mp.OSError, message: /is closed/ })
+    }
+  },
+)
 
-rowInBothForms(
+rowWithThreadsInBothForms(
   '_TestQueue.test_closed_queue_put_get_exceptions',
   async (t, { calls: { form } }) => {
     const closed = { instanceOf: mp.ValueError, message: /is closed/ }

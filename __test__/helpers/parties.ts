@@ -1,9 +1,7 @@
 /** Processes, or threads of this process, that a test works with. */
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
-import { DupFd } from 'node-multiprocessing/reduction'
+import * as dummy from 'node-multiprocessing/dummy'
 import { type Form, forms } from './calls.js'
 import { rowInBothForms } from './row.js'
 import { underWatchdog } from './watchdog.js'
@@ -21,8 +19,14 @@ export interface Party {
 
 type Target<Args extends unknown[]> = (...args: Args) => unknown
 
-const startProcess = <Args extends unknown[]>(target: Target<Args>, args: Args): Party => {
-  const child = new mp.Process({ target, args, daemon: true })
+/** Starts somebody who runs a function. */
+export const startParty = <Args extends unknown[]>(
+  kind: Kind,
+  target: Target<Args>,
+  ...args: Args
+): Party => {
+  const Process = kind === 'processes' ? mp.Process : dummy.Process
+  const child = new Process({ target, args, daemon: true })
   child.start()
   const ended = child.join().then(() => {
     const { exitcode } = child
@@ -31,26 +35,6 @@ const startProcess = <Args extends unknown[]>(target: Target<Args>, args: Args):
   })
   return { ended, end: () => child.kill() }
 }
-
-const startThread = <Args extends unknown[]>(target: Target<Args>, args: Args): Party => {
-  const [ours, theirs] = mp.Pipe()
-  const trusted = ours
-  const worker = new Worker(new URL('./thread-main.js', import.meta.url), {
-    workerData: new DupFd(theirs.fileno()).detach(),
-  })
-  theirs.close()
-  trusted.sendSync({ target, args })
-  trusted.close()
-  const ended = once(worker, 'exit').then(([code]) => code as number)
-  return { ended, end: () => void worker.terminate() }
-}
-
-/** Starts somebody who runs a function. */
-export const startParty = <Args extends unknown[]>(
-  kind: Kind,
-  target: Target<Args>,
-  ...args: Args
-): Party => (kind === 'processes' ? startProcess(target, args) : startThread(target, args))
 
 /** What a row is run with. */
 export interface GivenParties {

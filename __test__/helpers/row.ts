@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
+import * as dummy from 'node-multiprocessing/dummy'
 import { registerAfterFork } from 'node-multiprocessing/util'
 import { type Calls, callsOf, forms } from './calls.js'
 import { killAll } from './processes-of-this-program.js'
@@ -37,6 +38,21 @@ export interface Given {
 export interface GivenCalls extends Given {
   readonly calls: Calls
 }
+
+/** The names that processes and threads have in common. */
+export type Api = Pick<
+  typeof mp,
+  'Process' | 'activeChildren' | 'currentProcess' | 'Pipe' | 'Queue' | 'JoinableQueue'
+>
+
+/** What a row is run with when it is run with threads, too. */
+export interface GivenApi extends Given {
+  /** The package's names, or those of its threads. */
+  readonly api: Api
+}
+
+/** What stands for the start method in the title of a row with threads. */
+export const THREADS = 'threads'
 
 type Run<G> = (t: ExecutionContext, given: G) => Promise<void> | void
 
@@ -95,6 +111,54 @@ export const rowInBothForms = (name: string, run: Run<GivenCalls>): void => {
   })
 }
 
+const registerWithThreads = <G extends Given>(title: string, given: G, run: Run<G>): void => {
+  test.serial(title, (t) => underWatchdog(() => withoutThreadsLeft(t, () => run(t, given))))
+}
+
+/** A context whose processes are threads. */
+const context: Given['context'] = Object.create(mp.getContext('spawn'), {
+  Process: { value: dummy.Process },
+  Pool: { value: dummy.Pool },
+  activeChildren: { value: dummy.activeChildren },
+  currentProcess: { value: dummy.currentProcess },
+})
+
+const threads = { method: THREADS, context, api: dummy }
+
+/**
+ * Registers a row as {@link row} does, and once more with threads: these are the rows that the reference
+ * runs with `multiprocessing.dummy` as well.
+ */
+export const rowWithThreads = (name: string, run: Run<GivenApi>): void => {
+  row(name, (t, given) => run(t, { ...given, api: mp }))
+  registerWithThreads(`${name} [${THREADS}]`, threads, run)
+}
+
+/** The same, once for each form of the calls that can block. */
+export const rowWithThreadsInBothForms = (name: string, run: Run<GivenApi & GivenCalls>): void => {
+  rowInBothForms(name, (t, given) => run(t, { ...given, api: mp }))
+  for (const form of forms) {
+    const given = { ...threads, calls: callsOf(form) }
+    registerWithThreads(`${name} [${THREADS}] ${form} form`, given, run)
+  }
+}
+
+/** Threads that are left are ended, so that the next row has none. */
+const withoutThreadsLeft = async (
+  t: ExecutionContext,
+  run: () => Promise<void> | void,
+): Promise<void> => {
+  let threads: dummy.DummyProcess[] = []
+  try {
+    await withoutChildrenLeft(t, run)
+  } finally {
+    threads = dummy.activeChildren()
+    for (const thread of threads) thread.terminate()
+    for (const thread of threads) thread.joinSync()
+  }
+  t.deepEqual(threads.map(String), [], 'every thread has ended')
+}
+
 /**
  * Asserts, after all tests of the file, that no descriptor and no child is left. Start methods may keep
  * something for the whole life of the program, so each has been used once before the first count.
@@ -117,6 +181,10 @@ export const nothingIsLeftBehind = (): void => {
       writer.close()
     }
     await underWatchdog(() => undefined)
+    const thread = new dummy.Process()
+    thread.start()
+    await thread.join()
+    thread.close()
     // So do a first arena of shared memory, a membership of it, and a first wait for what is in it.
     new mp.Lock()
     await new mp.Event().wait(1)

@@ -54,14 +54,14 @@ thread_local! {
     static ENTRIES: RefCell<Vec<Option<Box<Entry>>>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Entry {
-    queue: Arc<Queue>,
+pub(crate) struct Entry {
+    pub(crate) queue: Arc<Queue>,
     block: i64,
-    taker: Taker,
+    pub(crate) taker: Taker,
     /// A large message that was taken last.
     large: Option<Mapping>,
     /// What came beside messages.
-    descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
     /// How many waits for messages are under way.
     watching: u32,
     /// What threads take for this one.
@@ -753,7 +753,7 @@ fn put(outcome: io::Result<Put>) -> f64 {
 }
 
 /// The number of an error, which may be none of the system's.
-fn failure(error: &io::Error) -> f64 {
+pub(crate) fn failure(error: &io::Error) -> f64 {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return status::system(&io::Error::from_raw_os_error(libc::ENOMEM));
     }
@@ -770,7 +770,7 @@ fn duration(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(Duration::MAX)
 }
 
-fn end(timeout: f64) -> Option<Instant> {
+pub(crate) fn end(timeout: f64) -> Option<Instant> {
     (timeout >= 0.0)
         .then(|| Instant::now().checked_add(duration(timeout)))
         .flatten()
@@ -799,20 +799,20 @@ fn word_at(entry: &Entry, word: &AtomicU32) -> Option<Word> {
 }
 
 /// Sleeps in calls that block.
-struct Sleeper {
+pub(crate) struct Sleeper {
     interruptible: bool,
     attention: Option<Attention>,
 }
 
 impl Sleeper {
-    fn new(interruptible: bool) -> Self {
+    pub(crate) fn new(interruptible: bool) -> Self {
         Self {
             interruptible,
             attention: None,
         }
     }
 
-    fn sleep(&mut self, sleep: &Sleep<'_>) -> Slept {
+    pub(crate) fn sleep(&mut self, sleep: &Sleep<'_>) -> Slept {
         let mut at_most = sleep.at_most;
         if self.interruptible {
             if self.attention.is_none() {
@@ -842,7 +842,7 @@ fn queue_of(handle: u32) -> std::result::Result<Arc<Queue>, f64> {
     })
 }
 
-fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
+pub(crate) fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
     ENTRIES.with_borrow_mut(|entries| entry_of(entries, handle).map_or(status::NO_HANDLE, action))
 }
 

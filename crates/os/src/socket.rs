@@ -71,6 +71,14 @@ pub fn make_one_way(reader: BorrowedFd<'_>, writer: BorrowedFd<'_>) -> io::Resul
     Ok(rustix::net::shutdown(writer, rustix::net::Shutdown::Read)?)
 }
 
+/// Ends the connection of a pair, whoever else has a copy of this end: the other one reads its end.
+///
+/// # Errors
+/// What `shutdown(2)` gives.
+pub fn end(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Both)?)
+}
+
 /// Sends what the socket takes at once, with descriptors beside the first byte; never blocks and never
 /// raises `SIGPIPE`.
 ///
@@ -152,6 +160,19 @@ mod tests {
         assert_eq!(descriptors.len(), 1);
         rustix::io::write(&descriptors[0], b"through").unwrap();
         assert_eq!(rustix::io::read(&reader, &mut buffer).unwrap(), 7);
+    }
+
+    #[test]
+    fn an_end_is_read_although_there_is_a_copy() {
+        let (left, right) = pair().unwrap();
+        let copy = right.try_clone().unwrap();
+        end(right.as_fd()).unwrap();
+        drop(right);
+        assert_eq!(
+            receive(left.as_fd(), &mut [0; 8], &mut Vec::new()).unwrap(),
+            0
+        );
+        drop(copy);
     }
 
     #[test]

@@ -27,6 +27,13 @@ impl WakeUp {
     }
 }
 
+/// One that came from another process.
+impl From<OwnedFd> for WakeUp {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
 impl AsFd for WakeUp {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

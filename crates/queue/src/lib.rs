@@ -12,6 +12,7 @@
 //! Nothing here knows about JavaScript.
 
 pub mod blocking;
+pub mod claims;
 mod feeder;
 mod large;
 pub mod layout;

@@ -307,7 +307,7 @@ impl Queue {
 
     /// Receives the descriptors of a message. Those that are missing are missed by whoever reads the
     /// message. With the lock of those who take.
-    fn receive_descriptors(&self, number: u64, count: usize, into: &mut Vec<OwnedFd>) {
+    pub(crate) fn receive_descriptors(&self, number: u64, count: usize, into: &mut Vec<OwnedFd>) {
         let before = into.len();
         let mut bytes = [0; 8];
         while into.len() - before < count {
