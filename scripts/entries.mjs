@@ -9,6 +9,7 @@ export const entries = [
   'heap',
   'import-module',
   'index',
+  'managers',
   'pool',
   'process',
   'queues',

@@ -26,7 +26,7 @@ export const closeOwned = ({ owned }: Pick<Encoded, 'owned'>): void => {
 }
 
 /** Small messages are received here, so that they are never allocated. */
-const receiveScratch = new Uint8Array(64 * 1024)
+export const receiveScratch: Uint8Array = new Uint8Array(64 * 1024)
 native.setReceiveScratch(receiveScratch)
 
 let sendScratch: Uint8Array | undefined
@@ -166,27 +166,45 @@ export const objectFromSync = (length: number, parts: MessageParts): unknown =>
 export const objectFrom = (length: number, parts: MessageParts): unknown =>
   rebuildWithModules(arrivedFrom(length, parts))
 
-/** A message of this program's among others, without descriptors. */
-const arrivedAmong = (bytes: Uint8Array, start: number, end: number): Arrived => {
+/** Gives the descriptors of a message that announces so many. */
+type TakeDescriptors = (announced: number) => number[]
+
+/** A message of this program's among others; without descriptors, unless there is who takes them. */
+const arrivedAmong = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  take?: TakeDescriptors,
+): Arrived => {
   if (bytes[start] === PLAIN) {
     return { bytes, start: start + 1, end, buffers: null, descriptors: null }
   }
   const message = bytes.subarray(start, end)
-  const parse = (): FrameParts => {
+  const layOut = (): number[] => {
     const layout = native.layOutFrame(message, message.length)
     if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
-    return partsOf(message, layout)
+    return layout
   }
-  return arrivedFrame(parse, () => [])
+  if (take === undefined) return arrivedFrame(() => partsOf(message, layOut()), () => [])
+  const frame = wellFormed(() => partsOf(message, layOut()))
+  return arrivedFrame(() => frame, () => take(frame.descriptors))
 }
 
 /** Its object, as {@link objectFromSync}. */
-export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): unknown =>
-  rebuild(arrivedAmong(bytes, start, end), true)
+export const objectAmongSync = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  take?: TakeDescriptors,
+): unknown => rebuild(arrivedAmong(bytes, start, end, take), true)
 
 /** Its object, as {@link objectFrom}. */
-export const objectAmong = (bytes: Uint8Array, start: number, end: number): unknown =>
-  rebuildWithModules(arrivedAmong(bytes, start, end))
+export const objectAmong = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  take?: TakeDescriptors,
+): unknown => rebuildWithModules(arrivedAmong(bytes, start, end, take))
 
 /** The object of a message. Modules that are not loaded yet are loaded at once. */
 export const takeObjectSync = (message: Received, trusted: boolean): unknown =>
