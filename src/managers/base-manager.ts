@@ -364,12 +364,16 @@ export class BaseManager {
     return (await this.#asked(this.#peer(), 'debug_info', [])) as string
   }
 
-  /** Asks the server itself. @internal */
+  /**
+   * Asks the server itself for something, such as `get_methods`; as the reference's `dispatch`.
+   *
+   * @throws RemoteError for what the server does not know.
+   */
   async _control(name: string, args: readonly unknown[] = []): Promise<unknown> {
     return await this.#asked(this.#peer(), name, args)
   }
 
-  /** The same, blocking. @internal */
+  /** The same, blocking. */
   _controlSync(name: string, args: readonly unknown[] = []): unknown {
     return resultOf(this.#peer().requestSync('', name, args))
   }
@@ -384,6 +388,11 @@ export class BaseManager {
   _createSync(typeid: string, args: readonly unknown[]): any {
     const made = this._controlSync('create', [typeid, ...args])
     return this.#proxy(typeid, made as [string, string[]])
+  }
+
+  /** The process of the server that was started; undefined before. Mirrors `BaseManager._process`. */
+  get _process(): Process | undefined {
+    return this.#process
   }
 
   /** @internal Which server is started for it. */

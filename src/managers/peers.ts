@@ -63,13 +63,18 @@ export const peerAt = (address: Address): Peer => {
 
 /** The connections are those of the process that this one is a copy of. */
 const forgetAll = (): void => {
-  for (const peer of peers.values()) peer.abandon()
-  peers.clear()
+  for (const [key, peer] of peers) {
+    if (peer.owner === process.pid) continue
+    peer.abandon()
+    peers.delete(key)
+  }
 }
 
 /** A server, as its client sees it. */
 export class Peer implements ChannelOwner {
   readonly address: Address
+  /** The process that it is a client for. */
+  readonly owner: number = process.pid
   #channel: Channel | undefined
   #connecting: Promise<void> | undefined
   /** Requests made before there was a connection. */
