@@ -102,6 +102,7 @@ export const {
   getLogger,
   getStartMethod,
   parentProcess,
+  pickle,
   logToStderr,
   setExecutable,
   setForkserverPreload,

@@ -10,6 +10,7 @@ export const entries = [
   'import-module',
   'index',
   'managers',
+  'pickle',
   'pool',
   'process',
   'queues',

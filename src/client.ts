@@ -14,10 +14,11 @@ import {
   targetOf,
 } from './address.js'
 import { answering, converse, converseSync, delivering, keyOf, type Talk } from './challenge.js'
-import { Connection } from './connection.js'
+import { Connection, type ConnectionOptions } from './connection.js'
 import { TimeoutError } from './errors.js'
 import { native } from './native.js'
 import { fileError, NOT_YET } from './native-status.js'
+import { isPickle, type Serializer } from './serializer.js'
 import {
   atOnce,
   type Clock,
@@ -39,6 +40,8 @@ export interface ClientSyncOptions extends TimeoutOptions {
    * that come over it may hold data, and neither functions nor classes.
    */
   authkey?: Uint8Array | null | undefined
+  /** What objects are on the way: `native` if not given, or `pickle`, for a listener of Python's. */
+  serializer?: Serializer | undefined
 }
 
 /** How {@link Client} connects. */
@@ -51,6 +54,11 @@ function* handshake(authkey: Uint8Array): Talk {
   yield* answering(authkey)
   yield* delivering(authkey)
 }
+
+const optionsOf = (
+  key: Uint8Array | undefined,
+  serializer: Serializer = 'native',
+): ConnectionOptions => ({ trusted: key !== undefined, serializer })
 
 /** The rest of a time, as an option. */
 const rest = (left: Clock): TimeoutOptions => {
@@ -163,14 +171,15 @@ const connect = async (
  */
 export const Client = async (
   address: Address,
-  { family, authkey, timeout, signal }: ClientOptions = {},
+  { family, authkey, serializer, timeout, signal }: ClientOptions = {},
 ): Promise<Connection> => {
   const target = targetOf(address, checkedFamily(family ?? addressType(address)))
   const key = keyOf(authkey)
+  isPickle(serializer)
   const left = clock(checkedWait({ timeout, signal }))
   const options = (): WaitOptions => ({ ...rest(left), signal })
   const fd = await connect(await resolved(target, options()), address, options)
-  const connection = new Connection(fd, { trusted: key !== undefined })
+  const connection = new Connection(fd, optionsOf(key, serializer))
   if (key === undefined) return connection
   try {
     await converse(connection, handshake(key), options())
@@ -184,13 +193,14 @@ export const Client = async (
 /** The same, blocking. */
 export const ClientSync = (
   address: Address,
-  { family, authkey, timeout }: ClientSyncOptions = {},
+  { family, authkey, serializer, timeout }: ClientSyncOptions = {},
 ): Connection => {
   const target = targetOf(address, checkedFamily(family ?? addressType(address)))
   const key = keyOf(authkey)
+  isPickle(serializer)
   const left = clock(milliseconds(timeout))
   const fd = connectSync(resolvedSync(target), address, left)
-  const connection = new Connection(fd, { trusted: key !== undefined })
+  const connection = new Connection(fd, optionsOf(key, serializer))
   if (key === undefined) return connection
   try {
     converseSync(connection, handshake(key), rest(left))

@@ -9,6 +9,8 @@ import { MessageStream, type Wanted } from './message-stream.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
 import { type Received, takeBytes, takeBytesInto, takeObject, takeObjectSync } from './objects.js'
+import { dumps, loads } from './pickle.js'
+import { isPickle, type Serializer } from './serializer.js'
 import {
   checkedWait,
   FOREVER,
@@ -39,6 +41,7 @@ export {
 } from './challenge.js'
 export { Client, type ClientOptions, ClientSync, type ClientSyncOptions } from './client.js'
 export { Listener, type ListenerOptions } from './listener.js'
+export type { Serializer } from './serializer.js'
 export { type Waitable, wait, waitSync } from './wait.js'
 export type { TimeoutOptions, WaitOptions } from './waiting.js'
 
@@ -53,6 +56,11 @@ export interface ConnectionOptions {
    * modules and rebuild functions and classes. False if not given; ends from {@link Pipe} are trusted.
    */
   trusted?: boolean
+  /**
+   * What objects are on the way: `native` if not given, or `pickle`, when a Python program holds the other
+   * end. Pickles are data only, whoever sends them.
+   */
+  serializer?: Serializer | undefined
 }
 
 /** Which bytes of a buffer {@link Connection.sendBytes} sends. */
@@ -84,17 +92,19 @@ export class Connection {
   readonly #readable: boolean
   readonly #writable: boolean
   readonly #trusted: boolean
+  readonly #pickle: boolean
   #stream: MessageStream | undefined
 
   /**
    * Takes over an open descriptor: a socket, a pipe, a FIFO. It is closed with the connection.
    *
-   * @throws ValueError for what is no descriptor, and when it should be neither readable nor writable.
+   * @throws ValueError for what is no descriptor, for a serializer that there is not, and when it should be
+   * neither readable nor writable.
    * @throws OSError `EBADF` when the descriptor is not open.
    */
   constructor(
     fd: number,
-    { readable = true, writable = true, trusted = false }: ConnectionOptions = {},
+    { readable = true, writable = true, trusted = false, serializer }: ConnectionOptions = {},
   ) {
     if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) {
       throw new ValueError(`invalid handle: ${show(fd)}`)
@@ -105,6 +115,7 @@ export class Connection {
     this.#readable = readable
     this.#writable = writable
     this.#trusted = trusted
+    this.#pickle = isPickle(serializer)
     this.#stream = new MessageStream(fd)
   }
 
@@ -126,6 +137,11 @@ export class Connection {
   /** Whether received objects may import modules, as of {@link ConnectionOptions.trusted}. */
   get trusted(): boolean {
     return this.#trusted
+  }
+
+  /** What objects are on the way, as of {@link ConnectionOptions.serializer}. */
+  get serializer(): Serializer {
+    return this.#pickle ? 'pickle' : 'native'
   }
 
   /**
@@ -164,12 +180,16 @@ export class Connection {
   async send(value: unknown, options: WaitOptions = {}): Promise<void> {
     const writing = this.#writing()
     checkedWait(options)
-    await writing.sendObject(value, options)
+    if (this.#pickle) await writing.sendBytes(dumps(value), options)
+    else await writing.sendObject(value, options)
   }
 
   /** The same, blocking until the kernel has taken the message. */
   sendSync(value: unknown, { timeout }: TimeoutOptions = {}): void {
-    this.#writing().sendObjectSync(value, milliseconds(timeout))
+    const writing = this.#writing()
+    const time = milliseconds(timeout)
+    if (this.#pickle) writing.sendBytesSync(dumps(value), time)
+    else writing.sendObjectSync(value, time)
   }
 
   /**
@@ -182,6 +202,7 @@ export class Connection {
   async recv<T = any>(options: WaitOptions = {}): Promise<T> {
     const reading = this.#reading()
     checkedWait(options)
+    if (this.#pickle) return (await reading.receive(ANY_BYTES, options, takePickle)) as T
     const take = (message: Received): unknown => takeObject(message, this.#trusted)
     return (await reading.receive(AN_OBJECT, options, take)) as T
   }
@@ -191,8 +212,11 @@ export class Connection {
    * way: UnpicklingError.
    */
   recvSync<T = any>({ timeout }: TimeoutOptions = {}): T {
+    const reading = this.#reading()
+    const time = milliseconds(timeout)
+    if (this.#pickle) return reading.receiveSync(ANY_BYTES, time, takePickle) as T
     const take = (message: Received): unknown => takeObjectSync(message, this.#trusted)
-    return this.#reading().receiveSync(AN_OBJECT, milliseconds(timeout), take) as T
+    return reading.receiveSync(AN_OBJECT, time, take) as T
   }
 
   /**
@@ -347,9 +371,8 @@ export class Connection {
   }
 }
 
-const isDuplex = (options: unknown): boolean => {
-  const given = typeof options === 'object' && options !== null ? options : { duplex: options }
-  const { duplex = true } = given as { duplex?: unknown }
+const isDuplex = (options: PipeOptions): boolean => {
+  const { duplex = true } = options as { duplex?: unknown }
   if (typeof duplex !== 'boolean')
     throw new TypeError(`duplex must be true or false, not ${show(duplex)}`)
   return duplex
@@ -359,6 +382,8 @@ const isDuplex = (options: unknown): boolean => {
 export interface PipeOptions {
   /** Whether both ends send and receive; true if not given. */
   duplex?: boolean
+  /** What objects are on the way; `native` if not given. */
+  serializer?: Serializer | undefined
 }
 
 /**
@@ -367,18 +392,24 @@ export interface PipeOptions {
  *
  * @param options - With `duplex` false (or plain `false`) the first end only receives and the second
  * only sends.
- * @throws TypeError for a duplex that is neither true nor false; OSError `EMFILE` when the process may
+ * @throws TypeError for a duplex that is neither true nor false; ValueError for a serializer that there is
+ * not; OSError `EMFILE` when the process may
  * open no more descriptors.
  *
  * Mirrors `multiprocessing.Pipe`.
  */
 export const Pipe = (options: boolean | PipeOptions = {}): [Connection, Connection] => {
-  const duplex = isDuplex(options)
+  const given = (
+    typeof options === 'object' && options !== null ? options : { duplex: options }
+  ) as PipeOptions
+  const duplex = isDuplex(given)
+  const { serializer } = given
+  isPickle(serializer)
   const [one, other] = native.socketPair(!duplex)
   checked(one!, 'socketpair')
   return [
-    new Connection(one!, { writable: duplex, trusted: true }),
-    new Connection(other!, { readable: duplex, trusted: true }),
+    new Connection(one!, { writable: duplex, trusted: true, serializer }),
+    new Connection(other!, { readable: duplex, trusted: true, serializer }),
   ]
 }
 
@@ -432,6 +463,10 @@ const offsetOptions = <T extends object>(options: number | T): T & { offset?: nu
 
 const AN_OBJECT: Wanted = { maximum: LONGEST, asObject: true }
 
+const ANY_BYTES: Wanted = { maximum: LONGEST, asObject: false }
+
+const takePickle = (message: Received): unknown => loads(takeBytes(message))
+
 const bytesUpTo = (maxLength: unknown): Wanted => {
   if (maxLength === undefined || maxLength === null) return { maximum: LONGEST, asObject: false }
   const maximum = integer(maxLength, 'maxLength')
@@ -449,6 +484,7 @@ interface ConnectionState {
   readonly readable: boolean
   readonly writable: boolean
   readonly trusted: boolean
+  readonly serializer: Serializer
 }
 
 registerReducer(Connection, {
@@ -459,14 +495,16 @@ registerReducer(Connection, {
     readable: connection.readable,
     writable: connection.writable,
     trusted: connection.trusted,
+    serializer: connection.serializer,
   }),
   rebuild(state, context: DecodeContext) {
-    const { descriptor, readable, writable, trusted } = state as ConnectionState
+    const { descriptor, readable, writable, trusted, serializer } = state as ConnectionState
     // A channel that is not trusted cannot bring one that is.
     return new Connection(context.handle(descriptor), {
       readable,
       writable,
       trusted: trusted && context.trusted,
+      serializer,
     })
   },
 })

@@ -94,6 +94,7 @@ export {
   ManagerSync,
   RemoteError,
 } from './managers.js'
+export * as pickle from './pickle.js'
 export { Pool, type PoolOptions } from './pool.js'
 export {
   AuthenticationString,

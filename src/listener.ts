@@ -25,6 +25,7 @@ import { subDebug } from './logger.js'
 import { native } from './native.js'
 import { fileError } from './native-status.js'
 import { acceptSync, Reception } from './reception.js'
+import { isPickle, type Serializer } from './serializer.js'
 import {
   checkedWait,
   FOREVER,
@@ -45,6 +46,8 @@ export interface ListenerOptions {
    * that come over them may hold data, and neither functions nor classes.
    */
   authkey?: Uint8Array | null | undefined
+  /** What objects are on the way: `native` if not given, or `pickle`, for clients of Python's. */
+  serializer?: Serializer | undefined
   /**
    * Who may connect to a Unix socket, as permissions of its file, such as 0o660; its owner alone if not
    * given.
@@ -115,12 +118,13 @@ export class Listener {
    *
    * @param address - Where; an arbitrary address if not given, null or empty.
    * @throws TypeError for an authkey that is not bytes, and for an address that does not fit the family;
-   * ValueError for a family that there is not, and for what is no address; OSError when the address cannot
+   * ValueError for a family or serializer that there is not, and for what is no address; OSError when the address cannot
    * be had, such as `EADDRINUSE`.
    */
   constructor(address?: Address | ListenerOptions | null, options?: ListenerOptions) {
     const [at, given] = argumentsOf(address, options)
     const { authkey, backlog = 1, mode = -1, handshakeTimeout = HANDSHAKE_TIMEOUT } = given
+    const serializer = isPickle(given.serializer) ? 'pickle' : 'native'
     const asked = given.family ?? (at === undefined ? defaultFamily : addressType(at))
     const family = checkedFamily(asked)
     const key = keyOf(authkey)
@@ -134,7 +138,11 @@ export class Listener {
     const length = Math.min(Math.max(backlog, 0), 2 ** 31 - 1)
     const fd = native.openListener(target, length, mode)
     if (fd < 0) throw fileError(fd, 'bind', showAddress(wanted))
-    const reception = new Reception(fd, key, patience === FOREVER ? 2 ** 31 : patience)
+    const reception = new Reception(fd, {
+      authkey: key,
+      patience: patience === FOREVER ? 2 ** 31 : patience,
+      serializer,
+    })
     this.#reception = reception
     this.#address = addressFrom(native.addressOfSocket(fd))
     const inFileSystem = family === 'AF_UNIX' && !isAbstract(this.#address)

@@ -10,6 +10,7 @@ import { AuthenticationError, OSError, TimeoutError } from './errors.js'
 import { debug } from './logger.js'
 import { native } from './native.js'
 import { errorOf, NOT_YET } from './native-status.js'
+import type { Serializer } from './serializer.js'
 import { atOnce, type Clock, clock, endEarly, FOREVER, type WaitOptions } from './waiting.js'
 import { READABLE, Watcher } from './watcher.js'
 
@@ -61,12 +62,21 @@ const messageOf = (error: unknown): string =>
 
 const nothing = (): void => {}
 
+/** What holds for everybody who comes. */
+export interface House {
+  readonly authkey: Uint8Array | undefined
+  /** How long proving to hold it may take, in milliseconds. */
+  readonly patience: number
+  readonly serializer: Serializer
+}
+
 /** A listening socket with all who wait at it, on both sides. */
 export class Reception {
   /** The descriptor, which belongs to it. */
   readonly fd: number
   readonly #authkey: Uint8Array | undefined
   readonly #patience: number
+  readonly #serializer: Serializer
   readonly #guests = new Set<Guest>()
   readonly #arrivals: Arrival[] = []
   readonly #waiters: Waiter[] = []
@@ -74,10 +84,11 @@ export class Reception {
   #watcher: Watcher | undefined
   #closed = false
 
-  constructor(fd: number, authkey: Uint8Array | undefined, patience: number) {
+  constructor(fd: number, { authkey, patience, serializer }: House) {
     this.fd = fd
     this.#authkey = authkey
     this.#patience = patience
+    this.#serializer = serializer
   }
 
   /** Whether somebody has been let in whom nobody has taken yet. */
@@ -201,7 +212,10 @@ export class Reception {
   }
 
   #greet(fd: number, from: Address): void {
-    const connection = new Connection(fd, { trusted: this.#authkey !== undefined })
+    const connection = new Connection(fd, {
+      trusted: this.#authkey !== undefined,
+      serializer: this.#serializer,
+    })
     if (this.#authkey === undefined) {
       this.#arrivals.push({ connection, from })
       this.#hand()

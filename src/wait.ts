@@ -2,7 +2,8 @@
  * Waiting for the first of many things.
  * @module
  */
-import type { Socket } from 'node:net'
+import type { EventEmitter } from 'node:events'
+import type { Server, Socket } from 'node:net'
 import { Connection } from './connection.js'
 import { ValueError } from './errors.js'
 import { Listener } from './listener.js'
@@ -23,18 +24,25 @@ import {
 import { READABLE, Watcher } from './watcher.js'
 
 /**
- * What can be waited for: a Connection, a Listener, a socket of `node:net`, a descriptor's number (a
- * sentinel too), or what has one.
+ * What can be waited for: a Connection, a Listener, a socket or server of `node:net`, a descriptor's number
+ * (a sentinel too), or what has one.
  */
-export type Waitable = Connection | Listener | Socket | number | { fileno(): number }
+export type Waitable = Connection | Listener | Socket | Server | number | { fileno(): number }
 
-interface SocketInside extends Socket {
+/** Where Node's sockets and servers have their descriptor. */
+interface Inside {
   _handle?: { fd?: number } | null
 }
+
+interface SocketInside extends Socket, Inside {}
 
 /** A socket of Node's, which reads by itself when it is watched. */
 const isSocket = (object: unknown): object is SocketInside =>
   typeof object === 'object' && object !== null && 'readableLength' in object && '_handle' in object
+
+/** A server of Node's, which accepts by itself. */
+const isServer = (object: unknown): object is Server =>
+  typeof object === 'object' && object !== null && 'listening' in object && '_handle' in object
 
 /** What has come of a socket is already read by Node, or its end is. */
 const isFilled = (socket: SocketInside): boolean =>
@@ -45,7 +53,8 @@ const NONE = -1
 
 const descriptorOf = (waitable: Waitable): number => {
   if (isSocket(waitable)) return waitable._handle?.fd ?? NONE
-  const object = waitable as Exclude<Waitable, Socket>
+  if (isServer(waitable)) return (waitable as Inside)._handle?.fd ?? NONE
+  const object = waitable as Exclude<Waitable, Socket | Server>
   if (typeof object !== 'number' && typeof object?.fileno !== 'function') {
     throw new TypeError(`a Connection or a descriptor is wanted, not ${show(object)}`)
   }
@@ -55,8 +64,15 @@ const descriptorOf = (waitable: Waitable): number => {
 }
 
 /** Whether something is ready that the kernel knows nothing of. */
-const isReadyHere = (object: unknown): boolean =>
-  isSocket(object) ? isFilled(object) : object instanceof Listener && object.reception.hasArrivals
+const isReadyHere = (object: unknown): boolean => {
+  if (isSocket(object)) return isFilled(object)
+  // One that is closed has nobody to wait for.
+  if (isServer(object)) return !object.listening
+  return object instanceof Listener && object.reception.hasArrivals
+}
+
+/** Node reads it, or accepts, by itself when the event loop turns. */
+const isNodes = (object: unknown): boolean => isSocket(object) || isServer(object)
 
 const byNumber = (a: number, b: number): number => a - b
 
@@ -68,6 +84,8 @@ class Waiting<T extends Waitable> {
   /** The indices of those that are not in the set. */
   readonly #rest: readonly number[]
   readonly #fds: readonly number[]
+  /** Servers that somebody has come to while they were watched: Node has accepted him already. */
+  readonly #visited = new Set<unknown>()
 
   constructor(objects: Iterable<T>) {
     this.#all = [...objects]
@@ -88,9 +106,9 @@ class Waiting<T extends Waitable> {
     const fds: number[] = []
     for (const [place, index] of this.#rest.entries()) {
       const object = this.#all[index]
-      if (isReadyHere(object)) indices.push(index)
+      if (isReadyHere(object) || this.#visited.has(object)) indices.push(index)
       // A socket has been read when Node says so, unless Node cannot.
-      else if (this.#fds[place] !== NONE && (blocking || !isSocket(object))) {
+      else if (this.#fds[place] !== NONE && (blocking || !isNodes(object))) {
         asked.push(index)
         fds.push(this.#fds[place]!)
       }
@@ -109,7 +127,12 @@ class Waiting<T extends Waitable> {
     try {
       if (this.#set !== undefined) callOff.push(this.#set.whenReadable(settle, fail))
       for (const [place, index] of this.#rest.entries()) {
-        callOff.push(watchOne(this.#all[index]!, this.#fds[place]!, settle, fail))
+        const object = this.#all[index]!
+        const visited = (): void => {
+          if (isServer(object)) this.#visited.add(object)
+          settle()
+        }
+        callOff.push(watchOne(object, this.#fds[place]!, visited, fail))
       }
     } catch (error) {
       end()
@@ -146,15 +169,19 @@ const watchOne = (
 ): (() => void) => {
   if (object instanceof Connection) return object.stream.whenReadable(settle, fail)
   if (object instanceof Listener) return object.reception.whenReadable(settle, fail)
-  return isSocket(object) ? watchSocket(object, settle) : watchDescriptor(fd, settle)
+  if (isServer(object)) return watchEvents(object, ['connection', 'close'], settle)
+  if (isSocket(object)) return watchEvents(object, ['readable', 'end', 'close'], settle)
+  return watchDescriptor(fd, settle)
 }
 
-const SIGNS = ['readable', 'end', 'close'] as const
-
-const watchSocket = (socket: SocketInside, settle: () => void): (() => void) => {
-  for (const sign of SIGNS) socket.on(sign, settle)
+const watchEvents = (
+  emitter: Pick<EventEmitter, 'on' | 'off'>,
+  signs: readonly string[],
+  settle: () => void,
+): (() => void) => {
+  for (const sign of signs) emitter.on(sign, settle)
   return () => {
-    for (const sign of SIGNS) socket.off(sign, settle)
+    for (const sign of signs) emitter.off(sign, settle)
   }
 }
 
@@ -171,7 +198,8 @@ const watchDescriptor = (fd: number, settle: () => void): (() => void) => {
 
 /**
  * Waits until one of the objects is ready: a message or the end for a Connection, somebody to accept for a
- * Listener, bytes or the end for a socket, the end of the process for a sentinel.
+ * Listener, bytes or the end for a socket, somebody who connects for a server, the end of the process for a
+ * sentinel.
  *
  * A list of many connections that is waited for again is waited for faster: those that are idle cost next
  * to nothing.
@@ -215,8 +243,8 @@ const untilSome = async (waiting: Waiting<Waitable>, options: WaitOptions): Prom
 }
 
 /**
- * The same, blocking. A socket of `node:net` is ready, too, when there is something that Node will read
- * from it as soon as the event loop turns.
+ * The same, blocking. A socket or server of `node:net` is ready when there is something that Node will read
+ * from it, or somebody whom it will accept, as soon as the event loop turns.
  */
 export const waitSync = <T extends Waitable>(
   objects: Iterable<T>,

@@ -14,6 +14,7 @@ mod identity;
 mod layout;
 mod listener;
 mod memory_file;
+mod pickle;
 mod process;
 mod queue;
 mod resource_tracker;

@@ -5,3 +5,4 @@
 pub mod challenge;
 pub mod frame;
 pub mod framing;
+pub mod pickle;
