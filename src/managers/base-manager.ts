@@ -12,19 +12,21 @@ import { provideReference } from '../functions.js'
 import { info } from '../logger.js'
 import { Process } from '../process.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
+import { isPickle, type Serializer } from '../serializer.js'
 import {
   show,
   type TimeoutOptions,
   type WaitOptions,
 } from '../waiting.js'
 import type { Both } from './calls.js'
-import { type Peer, peerAt, remember } from './peers.js'
+import { type Peer, peerAt, remember, type Secret } from './peers.js'
 import { Token, type Reply, RETURN } from './protocol.js'
 import { type BaseProxy, errorOf, type ProxyType, proxyFor } from './proxy.js'
 import type { Registered, RegisteredTypes } from './registry.js'
 import type { Server } from './server.js'
 import { type Beginning, managerServerMain, type ServerKind, serverOf } from './server-process.js'
 import './default-types.js'
+import './serializers.js'
 
 /** How a {@link BaseManager} is made. */
 export interface ManagerOptions {
@@ -32,6 +34,11 @@ export interface ManagerOptions {
   address?: Address | null
   /** The key that both ends must prove to hold; this process's own if not given. */
   authkey?: Uint8Array | null
+  /**
+   * What the server and its clients say to one another: `native` if not given, or `pickle`, for servers and
+   * clients of CPython's.
+   */
+  serializer?: Serializer
   /** Whose start method the server is started by; the program's if not given. */
   context?: BaseContext | null
   /** Milliseconds that the server may take to end by itself at `shutdown`; 1,000 if not given. */
@@ -101,7 +108,8 @@ const registryOf = (type: object): Own => {
   if (known !== undefined) return known
   const above = Object.getPrototypeOf(type)
   const base = typeof above === 'function' && above !== Function.prototype ? registryOf(above) : undefined
-  const own = { types: { ...base?.types }, proxytypes: { ...base?.proxytypes } }
+  const own: Own = { types: { ...base?.types }, proxytypes: { ...base?.proxytypes } }
+  for (const typeid of builtins.get(type) ?? []) own.types[typeid] = 'builtin'
   registries.set(type, own)
   return own
 }
@@ -109,16 +117,18 @@ const registryOf = (type: object): Own => {
 /** The same for reading: it is not fixed by that. */
 const knownTo = (type: object): Own => {
   for (let at = type; typeof at === 'function' && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
-    const known = registries.get(at)
+    const known = builtins.has(at) ? registryOf(at) : registries.get(at)
     if (known !== undefined) return known
   }
   return { types: {}, proxytypes: {} }
 }
 
-/** @internal Says which of the package's types a class of managers has. */
+/** Which of the package's own types a class of managers has. */
+const builtins = new Map<object, readonly string[]>()
+
+/** @internal Says which. */
 export const registerBuiltin = (type: typeof BaseManager, typeids: readonly string[]): void => {
-  const { types } = registryOf(type)
-  for (const typeid of typeids) types[typeid] = 'builtin'
+  builtins.set(type, typeids)
 }
 
 let provided = false
@@ -148,6 +158,7 @@ const provideMain = (): void => {
 export class BaseManager {
   #address: Address | null
   readonly #authkey: Uint8Array
+  readonly #serializer: Serializer
   readonly #context: BaseContext | null
   readonly #shutdownTimeout: number
   #state: 0 | 1 | 2 = State.INITIAL
@@ -158,7 +169,15 @@ export class BaseManager {
   /**
    * @throws TypeError for a key that is no bytes.
    */
-  constructor({ address, authkey, context, shutdownTimeout = 1000 }: ManagerOptions = {}) {
+  constructor({
+    address,
+    authkey,
+    serializer = 'native',
+    context,
+    shutdownTimeout = 1000,
+  }: ManagerOptions = {}) {
+    isPickle(serializer)
+    this.#serializer = serializer
     if (authkey !== undefined && authkey !== null && !(authkey instanceof Uint8Array)) {
       throw new TypeError(`authkey must be bytes, not ${show(authkey)}`)
     }
@@ -268,7 +287,7 @@ export class BaseManager {
   connectSync(): void {
     const peer = this.#connecting()
     peer.connectSync()
-    resultOf(peer.requestSync('', 'dummy', []))
+    resultOf(peer.requestSync('', 'dummy', [], undefined))
     this.#state = State.STARTED
   }
 
@@ -286,6 +305,7 @@ export class BaseManager {
       types,
       address: this.#address,
       authkey: this.#authkey,
+      serializer: this.#serializer,
     })
     this.#address = server.address
     return server
@@ -375,7 +395,7 @@ export class BaseManager {
 
   /** The same, blocking. */
   _controlSync(name: string, args: readonly unknown[] = []): unknown {
-    return resultOf(this.#peer().requestSync('', name, args))
+    return resultOf(this.#peer().requestSync('', name, args, undefined))
   }
 
   /** Creates an object of a registered type, and returns its proxy. Mirrors `BaseManager._create`. */
@@ -416,6 +436,10 @@ export class BaseManager {
     return `<${this.constructor.name} ${state}${this.#address === null ? '' : ` at ${show(this.#address)}`}>`
   }
 
+  get #secret(): Secret {
+    return { authkey: this.#authkey, serializer: this.#serializer }
+  }
+
   #checkInitial(): void {
     if (this.#state === State.STARTED) throw new ProcessError('Already started server')
     if (this.#state === State.SHUTDOWN) throw new ProcessError('Manager has shut down')
@@ -435,6 +459,7 @@ export class BaseManager {
       types,
       address: this.#address,
       authkey: this.#authkey,
+      serializer: this.#serializer,
       initializer,
       initargs: [...initargs],
     }
@@ -458,7 +483,7 @@ export class BaseManager {
     this.#process = process_
     this.#lifeline = reader
     this.#state = State.STARTED
-    remember(this.#address, { authkey: this.#authkey })
+    remember(this.#address, this.#secret)
     // Also when nobody holds the manager any more: its proxies may still be there, so only at the end.
     this.#finalize = new Finalize(null, () => this.shutdownSync(), { exitpriority: 0 })
   }
@@ -472,7 +497,7 @@ export class BaseManager {
 
   #connecting(): Peer {
     if (this.#address === null) throw new ProcessError('there is no address to connect to')
-    remember(this.#address, { authkey: this.#authkey })
+    remember(this.#address, this.#secret)
     return peerAt(this.#address)
   }
 
@@ -487,7 +512,7 @@ export class BaseManager {
 
   #asked(peer: Peer, name: string, args: readonly unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      peer.request('', name, args, {
+      peer.request('', name, args, undefined, {
         settle(kind, result, stack) {
           if (kind === RETURN) resolve(result)
           else reject(errorOf(kind, result, stack))
@@ -517,7 +542,7 @@ export class BaseManager {
     info('sending shutdown message to manager')
     try {
       const peer = peerAt(this.#address!)
-      if (this.#process.isAlive()) resultOf(peer.requestSync('', 'shutdown', []))
+      if (this.#process.isAlive()) resultOf(peer.requestSync('', 'shutdown', [], undefined))
       peer.close()
     } catch {
       // It is gone, or does not answer: the process says which.
@@ -566,7 +591,7 @@ const defineCreator = (prototype: object, typeid: string): void => {
 /** The package's own types get their methods when the first manager of a class is made. */
 const defineCreators = (type: Function): void => {
   for (let at = type; at !== Function.prototype && at !== null; at = Object.getPrototypeOf(at)) {
-    const own = registries.get(at)
+    const own = builtins.has(at) ? registryOf(at) : registries.get(at)
     if (own === undefined) continue
     for (const [typeid, known] of Object.entries(own.types)) {
       if (known === 'builtin' && !NOT_CREATED.has(typeid)) defineCreator(at.prototype as object, typeid)

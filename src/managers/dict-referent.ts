@@ -5,7 +5,7 @@
 import { KeyError, RuntimeError, ValueError } from '../errors.js'
 import { listed } from './list-referent.js'
 import { behind } from './local.js'
-import { equal, showValue } from './show-value.js'
+import { equal, missing, showValue } from './show-value.js'
 
 /** What `dict()` takes: a Map, a plain object, pairs, or a dictionary of this server. */
 const entriesOf = (given: unknown): Iterable<readonly [unknown, unknown]> => {
@@ -49,7 +49,7 @@ export class DictReferent {
 
   __getitem__(key: unknown): unknown {
     const found = this.#find(key)
-    if (!this.map.has(found)) throw new KeyError(showValue(key))
+    if (!this.map.has(found)) throw missing(key)
     return this.map.get(found)
   }
 
@@ -58,7 +58,7 @@ export class DictReferent {
   }
 
   __delitem__(key: unknown): void {
-    if (!this.map.delete(this.#find(key))) throw new KeyError(showValue(key))
+    if (!this.map.delete(this.#find(key))) throw missing(key)
   }
 
   __contains__(key: unknown): boolean {
@@ -122,7 +122,7 @@ export class DictReferent {
     const found = this.#find(key)
     if (!this.map.has(found)) {
       if (otherwise.length > 0) return otherwise[0]
-      throw new KeyError(showValue(key))
+      throw missing(key)
     }
     const value = this.map.get(found)
     this.map.delete(found)
@@ -131,7 +131,7 @@ export class DictReferent {
 
   popitem(): [unknown, unknown] {
     const last = [...this.map].at(-1)
-    if (last === undefined) throw new KeyError("'popitem(): dictionary is empty'")
+    if (last === undefined) throw new KeyError('popitem(): dictionary is empty')
     this.map.delete(last[0])
     return last
   }

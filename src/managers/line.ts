@@ -2,6 +2,7 @@
  * Those who wait in a manager's server for something that others do: first come, first served.
  * @module
  */
+import { Float } from '../shareable-list.js'
 import { currentCall, type Call, type Session } from './session.js'
 
 /** One who waits. */
@@ -15,13 +16,20 @@ export interface Waiter {
 /** The longest time a timer takes; longer ones are for ever. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
+/** A number; those of Python's may be objects here. */
+export const numberOf = (value: unknown): number => {
+  if (value instanceof Float) return value.value
+  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : Number.NaN
+}
+
 /** Seconds, as Python counts: null and below zero for ever. */
 export const secondsLeft = (timeout: unknown): number | null => {
   if (timeout === null || timeout === undefined) return null
-  if (typeof timeout !== 'number' && typeof timeout !== 'bigint') {
+  const seconds = numberOf(timeout)
+  if (Number.isNaN(seconds)) {
     throw new TypeError(`a timeout is a number of seconds or null, not ${String(timeout)}`)
   }
-  return Math.max(0, Number(timeout))
+  return Math.max(0, seconds)
 }
 
 /** A line. */

@@ -4,18 +4,18 @@
  * @module
  */
 import { RuntimeError, ValueError } from '../errors.js'
-import { Line, secondsLeft } from './line.js'
+import { Line, numberOf, secondsLeft } from './line.js'
 import { currentCall, type Holdable, type Session } from './session.js'
 
 /** How long one may wait, as `acquire(blocking, timeout)` has it: 0 for not at all, null for ever. */
 const patience = (blocking: unknown, timeout: unknown): number | null => {
-  const unlimited = timeout === null || timeout === undefined || timeout === -1
+  const unlimited = timeout === null || timeout === undefined || numberOf(timeout) === -1
   if (!blocking) {
     if (!unlimited) throw new ValueError("can't specify a timeout for a non-blocking call")
     return 0
   }
   if (unlimited) return null
-  const seconds = Number(timeout)
+  const seconds = numberOf(timeout)
   if (Number.isNaN(seconds)) throw new TypeError('a timeout is a number of seconds')
   if (seconds < 0) throw new ValueError('timeout value must be a non-negative number')
   return secondsLeft(seconds)

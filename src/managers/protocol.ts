@@ -53,11 +53,11 @@ export type Reply = readonly [number: number, kind: ReplyKind, result: unknown, 
 /** Which referent of which server, and of which type. Mirrors `managers.Token`. */
 export class Token {
   /** The name under which its type was registered. */
-  readonly typeid: string
+  typeid: string
   /** Where its server listens. */
-  readonly address: Address
+  address: Address
   /** Which of the server's referents. */
-  readonly id: string
+  id: string
 
   constructor(typeid: string, address: Address, id: string) {
     this.typeid = typeid

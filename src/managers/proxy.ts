@@ -10,6 +10,7 @@ import { isForChild } from '../preparation.js'
 import { native } from '../native.js'
 import { type Caller, camelCase, defineCalls, type Spellings } from './calls.js'
 import { LOCAL } from './local.js'
+import { withKwds } from './own-peer.js'
 import { addressKey, type Handler, ownSecretOf, type Peer, peerAt, remember } from './peers.js'
 import { ERROR, PROXY, type Reply, type ReplyKind, RETURN, Token, UNSERIALIZABLE } from './protocol.js'
 import type { Entry } from './referents.js'
@@ -84,6 +85,11 @@ const newTicket = (): string => {
   return `${ticketPrefix}${++tickets}`
 }
 
+/** What of a proxy is sent to Python's. */
+export const SentProxy = {} as {
+  of(proxy: BaseProxy): { token: Token; exposed: readonly string[] | undefined }
+}
+
 /** How proxies of a class are spelled; filled in when the first is made. */
 export const SPELLINGS = Symbol('spellings')
 
@@ -152,8 +158,7 @@ export class BaseProxy implements Caller {
     kwds?: object,
     options?: CallOptions,
   ): Promise<any> {
-    const given = kwds === undefined || Object.keys(kwds).length === 0 ? args : [...args, kwds]
-    if (this.#entry !== undefined) return this.#callHere(method, given)
+    if (this.#entry !== undefined) return this.#callHere(method, withKwds(args, kwds))
     return new Promise((resolve, reject) => {
       const signal = options?.signal
       if (signal?.aborted) return reject(signal.reason)
@@ -173,7 +178,7 @@ export class BaseProxy implements Caller {
           reject(error)
         },
       }
-      const number = peer.request(this.#token.id, method, given, handler)
+      const number = peer.request(this.#token.id, method, args, kwds, handler)
       const abort = (): void => {
         peer.tell('cancel', [number])
         reject(signal!.reason)
@@ -184,9 +189,8 @@ export class BaseProxy implements Caller {
 
   /** The same, blocking. */
   _callmethodSync(method: string, args: readonly unknown[] = [], kwds?: object): any {
-    const given = kwds === undefined || Object.keys(kwds).length === 0 ? args : [...args, kwds]
-    if (this.#entry !== undefined) return this.#callHereSync(method, given)
-    const reply = this.#peerNow().requestSync(this.#token.id, method, given)
+    if (this.#entry !== undefined) return this.#callHereSync(method, withKwds(args, kwds))
+    const reply = this.#peerNow().requestSync(this.#token.id, method, args, kwds)
     return reply[1] === RETURN ? reply[2] : this.#converted(reply[1], reply[2], reply[3])
   }
 
@@ -246,6 +250,23 @@ export class BaseProxy implements Caller {
   /** @internal What of it travels. */
   reduce(_context: EncodeContext): unknown {
     const { typeid, address, id } = this.#token
+    const ticket = this.#lend()
+    const secret = isForChild() ? ownSecretOf(address) : undefined
+    const type = this.constructor as ProxyType
+    const kind = typeNames.get(type) ?? (automatic.has(type) ? null : type)
+    return [typeid, address, id, this.#exposed ?? null, kind, ticket, secret?.authkey ?? null, secret?.serializer ?? null]
+  }
+
+  static {
+    SentProxy.of = (proxy) => {
+      proxy.#lend()
+      return { token: proxy.#token, exposed: proxy.#exposed }
+    }
+  }
+
+  /** What it stands for is kept until it has arrived wherever it is being sent. */
+  #lend(): string {
+    const { address, id } = this.#token
     const ticket = newTicket()
     const server = serverAt(address)
     if (server !== undefined) server.referents.lend(id, ticket)
@@ -254,10 +275,7 @@ export class BaseProxy implements Caller {
       peer.connectSync()
       peer.tell('lend', [id, ticket], true)
     }
-    const secret = isForChild() ? ownSecretOf(address) : undefined
-    const type = this.constructor as ProxyType
-    const kind = typeNames.get(type) ?? (automatic.has(type) ? null : type)
-    return [typeid, address, id, this.#exposed ?? null, kind, ticket, secret?.authkey ?? null]
+    return ticket
   }
 
   #peerNow(): Peer {
@@ -348,6 +366,15 @@ export const provideTypes = (types: Readonly<Record<string, ProxyType>>, byTypei
   }
 }
 
+/** The package's own class of this name. */
+export const proxyClass = (name: string): ProxyType | undefined => named.get(name)
+
+/** The name of a proxy's class, as Python has it. */
+export const proxyName = (proxy: BaseProxy): string => {
+  const name = typeNames.get(proxy.constructor as ProxyType)
+  return name === undefined || name === 'QueueProxy' || name === 'AsyncResultProxy' ? 'AutoProxy' : name
+}
+
 /** A proxy of the class that its type has. */
 export const proxyFor = (token: Token, options: ProxyOptions): BaseProxy => {
   const type = options.types?.(token.typeid) ?? defaults(token.typeid)
@@ -421,18 +448,23 @@ export const AutoProxy = (token: Token, options: ProxyOptions = {}): BaseProxy =
   return new (automaticType(token.typeid, exposed))(token, { ...options, exposed })
 }
 
-const methodsOf = ({ address, id }: Token): string[] => {
-  const reply = peerAt(address).requestSync('', 'get_methods', [id])
+const methodsOf = (token: Token): string[] => {
+  const { address } = token
+  const reply = peerAt(address).requestSync('', 'get_methods', [token], undefined)
   if (reply[1] !== RETURN) throw errorOf(reply[1], reply[2], reply[3])
   return reply[2] as string[]
 }
 
 const rebuild = (state: unknown): BaseProxy => {
-  const [typeid, address, id, exposed, kind, ticket, authkey] = Array.isArray(state) ? state : []
+  const [typeid, address, id, exposed, kind, ticket, authkey, serializer] = Array.isArray(state)
+    ? state
+    : []
   if (typeof typeid !== 'string' || typeof id !== 'string' || typeof ticket !== 'string') {
     throw new UnpicklingError('a proxy is malformed')
   }
-  if (authkey instanceof Uint8Array) remember(address, { authkey: new Uint8Array(authkey) })
+  if (authkey instanceof Uint8Array) {
+    remember(address, { authkey: new Uint8Array(authkey), serializer: serializer ?? 'native' })
+  }
   const token = new Token(typeid, address, id)
   const options = { exposed: exposed ?? undefined, ticket }
   if (kind === null) return AutoProxy(token, options)

@@ -3,7 +3,7 @@
  * @module
  */
 import { Empty, Full, RuntimeError, ValueError } from '../errors.js'
-import { Line, secondsLeft } from './line.js'
+import { Line, numberOf, secondsLeft } from './line.js'
 import { currentCall, during } from './session.js'
 
 /** The queue is shut down: nothing more goes in, and when it is empty nothing comes out. */
@@ -16,7 +16,7 @@ export class ShutDown extends RuntimeError {
 /** How long one may wait, as `get(block, timeout)` has it: 0 for not at all, null for ever. */
 const patience = (block: unknown, timeout: unknown): number | null => {
   if (!block) return 0
-  if (timeout !== null && Number(timeout) < 0) {
+  if (timeout !== null && numberOf(timeout) < 0) {
     throw new ValueError("'timeout' must be a non-negative number")
   }
   return secondsLeft(timeout)

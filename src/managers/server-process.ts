@@ -6,6 +6,7 @@ import type { Address } from '../address.js'
 import type { Connection } from '../connection.js'
 import { info } from '../logger.js'
 import { currentProcess, stateOf } from '../process-state.js'
+import type { Serializer } from '../serializer.js'
 import type { RegisteredTypes } from './registry.js'
 import { Server } from './server.js'
 import { SharedMemoryServer } from './shared-memory-server.js'
@@ -19,6 +20,7 @@ export interface ServerTask {
   readonly types: RegisteredTypes
   readonly address: Address | null
   readonly authkey: Uint8Array
+  readonly serializer: Serializer
   readonly initializer: ((...args: any[]) => unknown) | null
   readonly initargs: readonly unknown[]
 }
@@ -34,7 +36,7 @@ export const serverOf = (
 
 /** Serves until told to stop, or until the process that has started it is gone. */
 export const managerServerMain = async (writer: Connection, task: ServerTask): Promise<void> => {
-  const { kind, types, address, authkey, initializer, initargs } = task
+  const { kind, types, address, authkey, serializer, initializer, initargs } = task
   // SIGINT is for the program, which tells the server when it is over.
   process.on('SIGINT', () => {})
   // A server may have children, for the pools in it: it ends them itself.
@@ -42,7 +44,7 @@ export const managerServerMain = async (writer: Connection, task: ServerTask): P
   let server: Server
   try {
     await initializer?.(...initargs)
-    server = serverOf(kind, { types, address, authkey })
+    server = serverOf(kind, { types, address, authkey, serializer })
   } catch (error) {
     await writer.send({ error })
     throw error

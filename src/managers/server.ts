@@ -7,8 +7,8 @@ import type { Connection } from '../connection.js'
 import { AuthenticationError, KeyError, OSError, ValueError } from '../errors.js'
 import { Listener } from '../listener.js'
 import { debug, info } from '../logger.js'
+import type { Serializer } from '../serializer.js'
 import { show } from '../waiting.js'
-import { OwnClient } from './own-client.js'
 import {
   ERROR,
   PROXY,
@@ -27,7 +27,7 @@ export interface ServerOptions {
   readonly types: RegisteredTypes
   readonly address: Address | null
   readonly authkey: Uint8Array
-  readonly shutdown?: () => void
+  readonly serializer: Serializer
 }
 
 /** How many may have connected and not been taken in. */
@@ -36,6 +36,16 @@ const BACKLOG = 4096
 /** One that talks to a client in the language of that. */
 export interface ClientTalk {
   close(): void
+}
+
+/** Takes in a client that has proved to hold the key. */
+type TakeIn = (server: Server, connection: Connection) => ClientTalk
+
+let takers: Readonly<Record<Serializer, TakeIn>>
+
+/** Says how clients are talked to, by serializer. */
+export const provideTakers = (given: typeof takers): void => {
+  takers = given
 }
 
 /** What can be asked of the server itself, beside its referents. */
@@ -58,6 +68,9 @@ export class Server {
   /** @internal */
   readonly referents = new Referents()
   readonly #listener: Listener
+  readonly #takeIn: TakeIn
+  /** @internal What clients refer to that say nothing of who they are. */
+  readonly strangers = new Session()
   readonly #clients = new Set<ClientTalk>()
   #stopped: { resolve: () => void } | undefined
   #serving: Promise<void> | undefined
@@ -65,11 +78,12 @@ export class Server {
   readonly #controls: Readonly<Record<string, Control>>
 
   /** @internal Made by {@link BaseManager.getServer}. */
-  constructor({ types, address, authkey }: ServerOptions) {
+  constructor({ types, address, authkey, serializer }: ServerOptions) {
     if (!(authkey instanceof Uint8Array)) {
       throw new TypeError(`Authkey ${show(authkey)} is type ${typeof authkey}, not bytes`)
     }
     this.types = types
+    this.#takeIn = takers[serializer]
     const options = { authkey, backlog: BACKLOG }
     this.#listener = address === null ? new Listener(options) : new Listener(address, options)
     this.#controls = this.moreControls()
@@ -186,7 +200,7 @@ export class Server {
         throw error
       }
       try {
-        this.#clients.add(new OwnClient(this, connection))
+        this.#clients.add(this.#takeIn(this, connection))
       } catch (error) {
         connection.close()
         debug('a client could not be served: %s', traceback(error))

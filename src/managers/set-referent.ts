@@ -5,7 +5,7 @@
 import { KeyError, RuntimeError } from '../errors.js'
 import { listed } from './list-referent.js'
 import { behind } from './local.js'
-import { equal, showSet, showValue } from './show-value.js'
+import { equal, missing, showSet } from './show-value.js'
 
 type Values = Set<unknown>
 
@@ -200,11 +200,11 @@ export class SetReferent {
       this.set.delete(value)
       return value
     }
-    throw new KeyError("'pop from an empty set'")
+    throw new KeyError('pop from an empty set')
   }
 
   remove(value: unknown): void {
-    if (!remove(this.set, value)) throw new KeyError(showValue(value))
+    if (!remove(this.set, value)) throw missing(value)
   }
 
   symmetric_difference(other: unknown): Values {

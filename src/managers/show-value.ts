@@ -3,6 +3,9 @@
  * @module
  */
 import { inspect, isDeepStrictEqual } from 'node:util'
+import { KeyError } from '../errors.js'
+import { Tuple } from '../pickle/values.js'
+import { Float } from '../shareable-list.js'
 import { behind } from './local.js'
 
 /** What shows itself. */
@@ -23,6 +26,10 @@ const OPTIONS = { breakLength: Number.POSITIVE_INFINITY, depth: 6, compact: 100 
 /** A value inside a referent. */
 export const showValue = (value: unknown): string => {
   if (typeof value !== 'object' || value === null) return inspect(value, OPTIONS)
+  if (value instanceof Tuple) {
+    return `(${Array.from(value, showValue).join(', ')}${value.length === 1 ? ',' : ''})`
+  }
+  if (value instanceof Float) return Number.isInteger(value.value) ? value.value.toFixed(1) : `${value.value}`
   if (Array.isArray(value)) return `[${value.map(showValue).join(', ')}]`
   if (value instanceof Map) return `{${pairs(value)}}`
   if (value instanceof Set) return showSet(value)
@@ -52,3 +59,10 @@ export const equal = (one: unknown, other: unknown): boolean =>
   (typeof one === 'object'
     ? isDeepStrictEqual(behind(one), behind(other))
     : Number.isNaN(one) && Number.isNaN(other))
+
+/** There is no such key, which Python's error has as its argument. */
+export const missing = (key: unknown): KeyError => {
+  const error = new KeyError(showValue(key))
+  Object.defineProperty(error, 'args', { value: [key], configurable: true, writable: true })
+  return error
+}

@@ -4,24 +4,9 @@
  */
 import { deferReducers, registerReducer } from '../codec/index.js'
 import { ValueError } from '../errors.js'
+import { Slice } from '../pickle/values.js'
 
-/** A part of a list: from `start` on, up to and without `stop`, each `step`-th. Mirrors Python's `slice`. */
-export class Slice {
-  readonly start: number | null
-  readonly stop: number | null
-  readonly step: number | null
-
-  constructor(start: number | null, stop: number | null, step: number | null) {
-    this.start = start
-    this.stop = stop
-    this.step = step
-  }
-
-  /** As Python shows it. */
-  toString(): string {
-    return `slice(${this.start}, ${this.stop}, ${this.step})`
-  }
-}
+export { Slice } from '../pickle/values.js'
 
 /**
  * Names a part of a list, for {@link ListProxy} and `_callmethod`. What is less than zero counts from the
@@ -44,7 +29,10 @@ export const slice = (
 }
 
 /** The indices that a slice names, of so many. */
-export const indicesOf = ({ start, stop, step }: Slice, length: number): number[] => {
+export const indicesOf = (
+  { start, stop, step }: { start: number | null; stop: number | null; step: number | null },
+  length: number,
+): number[] => {
   const by = step ?? 1
   if (by === 0) throw new ValueError('slice step cannot be zero')
   const [lowest, highest] = by > 0 ? [0, length] : [-1, length - 1]

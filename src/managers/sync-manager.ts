@@ -96,20 +96,9 @@ export interface SyncManager {
  * Mirrors `managers.SyncManager`.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined for the types.
-export class SyncManager extends BaseManager {
-  constructor(options: ManagerOptions = {}) {
-    registerTypes()
-    super(options)
-  }
-}
+export class SyncManager extends BaseManager {}
 
-let registeredTypes = false
-
-const registerTypes = (): void => {
-  if (registeredTypes) return
-  registeredTypes = true
-  registerBuiltin(SyncManager, Object.keys(defaultTypes))
-}
+registerBuiltin(SyncManager, Object.keys(defaultTypes))
 
 /**
  * Starts a manager with the usual types, and returns it. It ends with this process, and by `shutdown()` or

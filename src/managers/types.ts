@@ -107,3 +107,24 @@ export const referentOf = (object: unknown, methods: readonly string[]): unknown
   if (object instanceof Set && methods.includes('__contains__')) return SetReferent.over(object)
   return object
 }
+
+const builtins: readonly (abstract new (...args: any[]) => unknown)[] = [
+  ListReferent,
+  DictReferent,
+  SetReferent,
+  QueueReferent,
+  EventReferent,
+  LockReferent,
+  RLockReferent,
+  SemaphoreReferent,
+  ConditionReferent,
+  BarrierReferent,
+  ValueReferent,
+  ArrayReferent,
+  NamespaceReferent,
+  IteratorReferent,
+]
+
+/** Whether a referent is of one of the package's own types. */
+export const isBuiltin = (object: unknown): boolean =>
+  builtins.some((type) => object instanceof type)

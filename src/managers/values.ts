@@ -3,6 +3,7 @@
  * @module
  */
 import { IndexError, ValueError } from '../errors.js'
+import { Float } from '../shareable-list.js'
 import { indicesOf, Slice } from './slice.js'
 import { showValue } from './show-value.js'
 
@@ -108,6 +109,7 @@ export class ArrayReferent {
     }
     const convert = floats[this.#typecode]
     if (convert !== undefined) {
+      if (value instanceof Float) return value
       if (typeof value !== 'number') throw new TypeError(`a number is wanted, not ${showValue(value)}`)
       return convert(value)
     }
@@ -118,14 +120,19 @@ export class ArrayReferent {
   }
 }
 
+/** There is no such attribute. */
+class AttributeError extends TypeError {
+  /** A stable identifier, for programs to compare. */
+  readonly code: string = 'ERR_ATTRIBUTE'
+}
+
 /** Attributes, to read and to write. */
 export class NamespaceReferent {
   readonly #attributes = new Map<string, unknown>()
 
   constructor(attributes: unknown = {}) {
-    for (const [name, value] of Object.entries(attributes as object)) {
-      this.#attributes.set(name, value)
-    }
+    const entries = attributes instanceof Map ? attributes : Object.entries(attributes as object)
+    for (const [name, value] of entries) this.#attributes.set(String(name), value)
   }
 
   __getattribute__(name: unknown): unknown {
@@ -153,8 +160,8 @@ export class NamespaceReferent {
     return `Namespace(${shown.join(', ')})`
   }
 
-  #missing(name: unknown): TypeError {
-    return new TypeError(`'Namespace' object has no attribute '${String(name)}'`)
+  #missing(name: unknown): AttributeError {
+    return new AttributeError(`'Namespace' object has no attribute '${String(name)}'`)
   }
 }
 
