@@ -7,7 +7,7 @@
  * @module
  */
 import type { Address } from '../address.js'
-import { dumps, Global, loads, PythonError, registerGlobal, Tuple } from '../pickle.js'
+import { dumps, Global, loads, PythonArray, PythonError, registerGlobal, Tuple } from '../pickle.js'
 import { ERROR, PROXY, type ReplyKind, RETURN, Token, TRACEBACK, UNSERIALIZABLE } from './protocol.js'
 import { AutoProxy, BaseProxy, proxyClass, proxyName, SentProxy } from './proxy.js'
 
@@ -31,6 +31,32 @@ const asPython = (address: Address): unknown =>
 const addressOf = (address: unknown): Address =>
   Array.isArray(address) ? ([...address] as unknown as Address) : (address as Address)
 
+const views: Readonly<Record<string, new (buffer: ArrayBuffer) => ArrayBufferView>> = {
+  b: Int8Array,
+  B: Uint8Array,
+  h: Int16Array,
+  H: Uint16Array,
+  i: Int32Array,
+  I: Uint32Array,
+  l: BigInt64Array,
+  L: BigUint64Array,
+  q: BigInt64Array,
+  Q: BigUint64Array,
+  f: Float32Array,
+  d: Float64Array,
+}
+
+/** An array of Python's, from its bytes; what is malformed stays as it came. */
+const arrayOf = (typecode: string, values: unknown): unknown => {
+  const View = Object.hasOwn(views, typecode) ? views[typecode] : undefined
+  if (View === undefined || !(values instanceof Uint8Array)) return values
+  try {
+    return new PythonArray(typecode, new View(new Uint8Array(values).buffer))
+  } catch {
+    return values
+  }
+}
+
 let known = false
 
 /** Says what Python's tokens and proxies are here. */
@@ -50,6 +76,11 @@ const makeKnown = (): void => {
       args: [],
       state: Tuple.of<unknown>(typeid, asPython(address), id),
     }),
+  })
+  // How CPython's managers send the views of dictionaries, and arrays.
+  registerGlobal('builtins', 'list', { load: ([values = []]: [unknown[]?]) => [...values] })
+  registerGlobal('array', 'array', {
+    load: ([typecode, values]: [string, unknown]) => arrayOf(String(typecode), values),
   })
   registerGlobal(MODULE, 'RebuildProxy', {
     type: BaseProxy,

@@ -4,6 +4,7 @@
  */
 import { IndexError } from '../errors.js'
 import type { Both, Spellings } from './calls.js'
+import { PythonArray } from '../pickle/values.js'
 import { BaseProxy, type ProxyOptions, SPELLINGS } from './proxy.js'
 import type { Token } from './protocol.js'
 import { slice } from './slice.js'
@@ -37,6 +38,12 @@ export class ValueProxy<T = any> extends BaseProxy {
   }
 }
 
+/** The values of an array of Python's; integers of any size are numbers where that is exact. */
+const plain = ({ values }: PythonArray): unknown[] =>
+  Array.from(values as unknown as Iterable<unknown>, (value) =>
+    typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value,
+  )
+
 /** What can be done with an array: each in a Promise and a Sync form. */
 export interface ArrayCalls<T> {
   /** The value at an index, which counts from the end if it is negative. @throws IndexError. */
@@ -66,12 +73,13 @@ export class ArrayProxy<T = any> extends BaseProxy {
     at: {
       method: '__getitem__',
       args: ([index]) => [slice(index, index === -1 ? null : index + 1)],
-      result: ([value]) => value,
+      result: (part) => (part instanceof PythonArray ? plain(part) : part)[0],
     },
     set: '__setitem__',
     slice: {
       method: '__getitem__',
       args: ([start, stop, step]) => [slice(start, stop, step)],
+      result: (part) => (part instanceof PythonArray ? plain(part) : part),
     },
     len: '__len__',
     length: '__len__',
