@@ -10,6 +10,7 @@ export const entries = [
   'heap',
   'import-module',
   'index',
+  'managers',
   'pickle',
   'pool',
   'pools',

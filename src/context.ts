@@ -12,6 +12,7 @@ import { RuntimeError, ValueError } from './errors.js'
 import { fork, HOW_TO_FORK } from './fork.js'
 import { forkserver, setForkserverPreload } from './forkserver.js'
 import { getLogger, logToStderr } from './logger.js'
+import { Manager, ManagerSync } from './managers.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { addPackageClass } from './preparation.js'
 import { activeChildren, cpuCount, currentProcess, Process, parentProcess } from './process.js'
@@ -109,6 +110,10 @@ export abstract class BaseContext {
   readonly freezeSupport: typeof freezeSupport = freezeSupport
   /** As the package's function of this name. */
   readonly setForkserverPreload: typeof setForkserverPreload = setForkserverPreload
+  /** As the package's function of this name; the server is started by this context's method. */
+  readonly Manager: typeof Manager
+  /** The same, blocking. */
+  readonly ManagerSync: typeof ManagerSync
   /** The Process class of this context. */
   abstract readonly Process: typeof Process
   /** The Pool class of this context: its workers are started by this context's method. */
@@ -118,6 +123,8 @@ export abstract class BaseContext {
 
   constructor() {
     const context = this
+    this.Manager = (options = {}) => Manager({ context, ...options })
+    this.ManagerSync = (options = {}) => ManagerSync({ context, ...options })
     this.Pool = class extends Pool {
       constructor(options: number | PoolOptions = {}) {
         super({ ...(typeof options === 'number' ? { processes: options } : options), context })

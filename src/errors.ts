@@ -158,6 +158,16 @@ export class RemoteTraceback extends MultiprocessingError {
   }
 }
 
+/**
+ * A manager's server could not do what it was asked, or not answer: the message says why, as the server
+ * saw it. What a referent's method throws arrives as itself. Mirrors `managers.RemoteError`.
+ */
+export class RemoteError extends MultiprocessingError {
+  constructor(message?: string, options?: ErrorOptions) {
+    super('ERR_REMOTE_CALL', message, options)
+  }
+}
+
 /** The other end is closed and nothing is left to read. */
 export class EOFError extends MultiprocessingError {
   constructor(message = 'the other end is closed', options?: ErrorOptions) {

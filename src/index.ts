@@ -88,6 +88,12 @@ export {
   type FunctionExplanation,
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
+export {
+  Manager,
+  type ManagerOptions,
+  ManagerSync,
+  RemoteError,
+} from './managers.js'
 export * as pickle from './pickle.js'
 export { Pool, type PoolOptions } from './pool.js'
 export {

@@ -180,31 +180,39 @@ export const objectFromSync = (length: number, parts: MessageParts): unknown => 
 export const objectFrom = (length: number, parts: MessageParts): unknown =>
   rebuildWithModules(arrivedFrom(length, parts))
 
-const noDescriptors = (): number[] => []
+/** Gives the descriptors of a message that announces so many. */
+type TakeDescriptors = (announced: number) => number[]
 
-/** A message of this program's among others, without descriptors if nothing else is said. */
+/** A message of this program's among others; without descriptors, unless there is who takes them. */
 export const arrivedAmong = (
   bytes: Uint8Array,
   start: number,
   end: number,
-  takeDescriptors = noDescriptors,
+  take?: TakeDescriptors,
 ): Arrived => {
   if (bytes[start] === PLAIN) {
     return { bytes, start: start + 1, end, buffers: null, descriptors: null }
   }
   const message = bytes.subarray(start, end)
-  const parse = (): FrameParts => {
+  const layOut = (): number[] => {
     const layout = native.layOutFrame(message, message.length)
     if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
-    return partsOf(message, layout)
+    return layout
   }
-  return arrivedFrame(parse, takeDescriptors)
+  if (take === undefined) return arrivedFrame(() => partsOf(message, layOut()), () => [])
+  const frame = wellFormed(() => partsOf(message, layOut()))
+  return arrivedFrame(() => frame, () => take(frame.descriptors))
 }
 
 /** Its object, as {@link objectFromSync}. */
-export const objectAmongSync = (bytes: Uint8Array, start: number, end: number): unknown => {
+export const objectAmongSync = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  take?: TakeDescriptors,
+): unknown => {
   if (bytes[start] === PLAIN) return decode(bytes, start + 1, end, OWN)
-  return rebuild(arrivedAmong(bytes, start, end), true)
+  return rebuild(arrivedAmong(bytes, start, end, take), true)
 }
 
 /** Its object, as {@link objectFrom}. */
@@ -212,8 +220,8 @@ export const objectAmong = (
   bytes: Uint8Array,
   start: number,
   end: number,
-  takeDescriptors?: () => number[],
-): unknown => rebuildWithModules(arrivedAmong(bytes, start, end, takeDescriptors))
+  take?: TakeDescriptors,
+): unknown => rebuildWithModules(arrivedAmong(bytes, start, end, take))
 
 const graphAt = (bytes: Uint8Array, start: number, end: number): Arrived => ({
   bytes,

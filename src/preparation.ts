@@ -84,12 +84,22 @@ export const getPreparationData = (
   }
 }
 
+let starting = false
+
+/** Whether what is being encoded now is for a child as it starts: secrets may go with it. */
+export const isForChild = (): boolean => starting
+
 /** What a child runs, encoded. It is what can fail, so it comes first: nothing is left behind then. */
 export const encodedData = (process_: Process): ObjectMessage => {
   const { target, args, kwargs } = stateOf(process_)
   const type = isOwnClass(process_) ? (process_.constructor as ProcessData['type']) : null
   const data: ProcessData = { type, target, args, kwargs, fields: { ...process_ } }
-  return messageOf(encode(data, ''), false)
+  starting = true
+  try {
+    return messageOf(encode(data, ''), false)
+  } finally {
+    starting = false
+  }
 }
 
 /** Calls `use` with what a child runs, encoded, and closes what was made for that. */

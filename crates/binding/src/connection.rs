@@ -172,6 +172,35 @@ pub fn connection_send_parts(
     }
 }
 
+/// Sends bytes as they are, without a length in front; returns how many are left, or a status. Blocks as
+/// `connectionSend` does.
+#[napi]
+pub fn connection_send_raw(handle: u32, bytes: &[u8], timeout: f64) -> f64 {
+    on(handle, |entry| {
+        entry.send(&mut [IoSlice::new(bytes)], &[], timeout)
+    })
+}
+
+/// Reads what has come into the receive scratch, be it a part of a message or many, and returns how much,
+/// or a status. A timeout of 0 does not block; less than zero blocks for ever. With `awake` it does not
+/// sleep, but looks for a while if that has been worth it. Descriptors are kept for `takeDescriptors`.
+#[napi]
+pub fn connection_read_ahead(handle: u32, timeout: f64, awake: bool) -> f64 {
+    // SAFETY: the facade holds the registered array, and this borrow ends with the call.
+    let scratch = unsafe { RECEIVE.get().bytes() };
+    on(handle, |entry| {
+        let read = if awake {
+            entry.connection.look_ahead(scratch)
+        } else {
+            entry.connection.read_ahead(scratch, deadline(timeout))
+        };
+        match read {
+            Ok(count) => count as f64,
+            Err(error) => status::receive(&error),
+        }
+    })
+}
+
 /// Receives a message: its length, when it is in the receive scratch; -3 when it is large and waits to
 /// be taken; or a status. A message longer than `maximum` bytes is a bad length. A timeout of 0 does not
 /// block; less than zero blocks for ever.

@@ -120,6 +120,62 @@ impl Connection {
         outcome
     }
 
+    /// Reads what has come, be it a part of a message or many of them, and waits for the first byte until
+    /// the deadline, awake at first. It is for those who are alone on their end, as nobody else finds what
+    /// was read ahead; they do not use [`Connection::receive`] on it.
+    ///
+    /// # Errors
+    /// [`ReceiveError::NotYet`] when the deadline has passed, [`ReceiveError::End`] at the end, and what
+    /// the kernel says; `EINVAL` for a target without room.
+    pub fn read_ahead(
+        &mut self,
+        target: &mut [u8],
+        deadline: Deadline,
+    ) -> Result<usize, ReceiveError> {
+        self.reading_ahead(target, |fd| sleep(fd, deadline))
+    }
+
+    /// The same for one who does not sleep: looks only as long as that has been worth it lately.
+    ///
+    /// # Errors
+    /// As [`Connection::read_ahead`].
+    pub fn look_ahead(&mut self, target: &mut [u8]) -> Result<usize, ReceiveError> {
+        let outcome = self.reading_ahead(target, |_| Some(ReceiveError::NotYet));
+        if let Err(ReceiveError::NotYet) = outcome {
+            self.spin.was_in_vain();
+        }
+        outcome
+    }
+
+    fn reading_ahead(
+        &mut self,
+        target: &mut [u8],
+        mut sleep: impl FnMut(BorrowedFd<'_>) -> Option<ReceiveError>,
+    ) -> Result<usize, ReceiveError> {
+        if target.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
+        }
+        let mut spin = std::mem::take(&mut self.spin);
+        let this = std::cell::RefCell::new((self, target));
+        let outcome = spin.wait(
+            || {
+                let (connection, target) = &mut *this.borrow_mut();
+                match connection.read_some(target) {
+                    Ok(0) => Some(Err(ReceiveError::End)),
+                    Ok(count) => Some(Ok(count)),
+                    Err(ReceiveError::NotYet) => None,
+                    Err(ReceiveError::System(error)) if is_reset(&error) => {
+                        Some(Err(ReceiveError::End))
+                    }
+                    Err(error) => Some(Err(error)),
+                }
+            },
+            || sleep(this.borrow().0.as_fd()),
+        );
+        this.into_inner().0.spin = spin;
+        outcome
+    }
+
     /// Takes the next bytes of a large message, from `filled` on in `target`, until it is full or the
     /// deadline passes. Returns how much of it is filled then. With the message's last byte the
     /// connection is ready for the next. `fresh` says that nobody has touched the memory yet.

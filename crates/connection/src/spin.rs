@@ -1,6 +1,6 @@
 //! Looking before sleeping, for as long as it has been worth it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mp_os::spin_budget::SpinBudget;
 
@@ -11,6 +11,11 @@ pub(crate) struct Spin {
 }
 
 impl Spin {
+    /// Nothing came while one looked, and nobody knows when it will.
+    pub(crate) fn was_in_vain(&mut self) {
+        self.budget.learn(Duration::MAX);
+    }
+
     /// Calls `look` again and again until it gives something or the budget is spent; then sleeps in
     /// `sleep` between looks until one of the two ends the wait.
     pub(crate) fn wait<T, E>(
