@@ -55,6 +55,8 @@ export const poolWorkerMain = async (
   initializer: AnyFunction | null,
   initargs: unknown[],
 ): Promise<void> => {
+  // Who is interrupted is the pool's process; it says when its workers are to end.
+  if (native.isMainThread()) native.ignoreInterrupts()
   await initializer?.(...initargs)
   const { channel, place, concurrency } = settings
   channel.place(place).state = READY
