@@ -520,12 +520,7 @@ test.serial('next of an imap waits as long as it is told', async (t) => {
 
 test.serial('typed arrays are cut, wherever they are', async (t) => {
   await using pool = new mp.Pool(2)
-  for (const items of [
-    Float64Array.of(1, 2, 3, 4, 5),
-    mp.share(Float64Array.of(1, 2, 3, 4, 5)),
-    new mp.Array('d', [1, 2, 3, 4, 5]).getObj().view as unknown as Float64Array,
-  ]) {
-    if (!ArrayBuffer.isView(items)) continue
+  for (const items of [Float64Array.of(1, 2, 3, 4, 5), mp.share(Float64Array.of(1, 2, 3, 4, 5))]) {
     t.deepEqual(await pool.map(tasks.half, items, 2), [0.5, 1, 1.5, 2, 2.5])
     t.deepEqual(pool.mapSync(tasks.half, items), [0.5, 1, 1.5, 2, 2.5])
   }
@@ -656,7 +651,7 @@ test.serial('every wrong option of a pool and of its calls is refused', async (t
   wrong(TypeError, () => pool.mapAsync(tasks.square, null as never))
   wrong(TypeError, () => pool.imap(tasks.square, [1], { buffersize: '1' as never }))
   t.throws(() => new mp.Queue().putSync(pool), {
-    instanceOf: mp.NotImplementedError,
+    instanceOf: mp.PicklingError,
     message: /pool objects cannot be passed between processes/,
   })
 })
