@@ -8,7 +8,14 @@ import { networkScenarios } from './network/scenarios.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { pickleScenarios } from './pickle/scenarios.js'
-import { poolApply, poolMap } from './pool/scenario.js'
+import {
+  poolApply,
+  poolFlight,
+  poolGrowth,
+  poolMap,
+  poolSharedArray,
+  poolStart,
+} from './pool/scenario.js'
 import { queueScenarios } from './queue/scenarios.js'
 import type { Scenario } from './scenario.js'
 import {
@@ -39,7 +46,11 @@ export const scenarios: readonly Scenario[] = [
   ...pickleScenarios,
   ...queueScenarios,
   poolApply,
+  poolFlight,
   poolMap,
+  poolSharedArray,
+  poolStart,
+  poolGrowth,
   sharedMemorySmall,
   sharedMemoryUntouched,
   sharedMemoryLarge,

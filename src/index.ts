@@ -95,7 +95,18 @@ export {
   RemoteError,
 } from './managers.js'
 export * as pickle from './pickle.js'
-export { Pool, type PoolOptions } from './pool.js'
+export {
+  AsyncResult,
+  type CallOptions,
+  IMapIterator,
+  IMapUnorderedIterator,
+  type ImapOptions,
+  type MapOptions,
+  MapResult,
+  Pool,
+  type PoolOptions,
+  type PoolStatistics,
+} from './pool.js'
 export {
   AuthenticationString,
   activeChildren,

@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { AsyncResult, type Callbacks, MapResult, runAside } from './async-result.js'
 import { registerReducer } from './codec/index.js'
 import { NotImplementedError, TimeoutError, ValueError } from './errors.js'
+import { isBlock } from './heap.js'
 import { PoolCore } from './pool-core.js'
 import { IMapIterator, IMapSyncIterator, IMapUnorderedIterator, ImapJob } from './pool-iterators.js'
 import { ApplyJob, type Job, MapJob, type Sink, type TypedArray } from './pool-jobs.js'
@@ -513,6 +514,9 @@ const checkedInto = (into: unknown, length: number): TypedArray | null => {
   if (!isTyped(into)) throw new TypeError(`into must be a typed array, not ${show(into)}`)
   if (into.length < length) {
     throw new ValueError(`into has room for ${into.length} results, and there are ${length}`)
+  }
+  if (!isBlock(into.buffer)) {
+    throw new ValueError('into must be in shared memory, such as share() makes')
   }
   return into
 }
