@@ -18,7 +18,16 @@ export interface CustomSerializer {
  * How objects travel: as this package's own messages (`native`), as Python's pickles (`pickle`), for a
  * Python program at the other end, or as two functions say, such as those of `pickle` with options.
  */
-export type Serializer = 'native' | 'pickle' | CustomSerializer
+export type Serializer = NamedSerializer | CustomSerializer
+
+/** Those that have a name. */
+export type NamedSerializer = 'native' | 'pickle'
+
+/** Whether it is pickle, where only those that have a name will do. */
+export const isPickle = (serializer: unknown = 'native'): boolean => {
+  if (serializer === 'pickle' || serializer === 'native') return serializer === 'pickle'
+  throw new ValueError(`a serializer is 'native' or 'pickle' here, not ${show(serializer)}`)
+}
 
 const PICKLE: CustomSerializer = { dumps: (value) => dumps(value), loads: (bytes) => loads(bytes) }
 

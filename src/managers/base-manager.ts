@@ -12,7 +12,7 @@ import { provideReference } from '../functions.js'
 import { info } from '../logger.js'
 import { Process } from '../process.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
-import { isPickle, type Serializer } from '../serializer.js'
+import { isPickle, type NamedSerializer } from '../serializer.js'
 import {
   show,
   type TimeoutOptions,
@@ -38,7 +38,7 @@ export interface ManagerOptions {
    * What the server and its clients say to one another: `native` if not given, or `pickle`, for servers and
    * clients of CPython's.
    */
-  serializer?: Serializer
+  serializer?: NamedSerializer
   /** Whose start method the server is started by; the program's if not given. */
   context?: BaseContext | null
   /** Milliseconds that the server may take to end by itself at `shutdown`; 1,000 if not given. */
@@ -158,7 +158,7 @@ const provideMain = (): void => {
 export class BaseManager {
   #address: Address | null
   readonly #authkey: Uint8Array
-  readonly #serializer: Serializer
+  readonly #serializer: NamedSerializer
   readonly #context: BaseContext | null
   readonly #shutdownTimeout: number
   #state: 0 | 1 | 2 = State.INITIAL

@@ -5,7 +5,7 @@
 import type { Address } from '../address.js'
 import { registerAfterFork } from '../after-fork.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
-import type { Serializer } from '../serializer.js'
+import type { NamedSerializer } from '../serializer.js'
 import type { Reply, ReplyKind } from './protocol.js'
 
 /** Takes what came of a request: the reply, or why there is none. */
@@ -18,7 +18,7 @@ export interface Handler {
 export interface Secret {
   readonly authkey: Uint8Array
   /** What it and its clients say to one another; `native` if not given. */
-  readonly serializer?: Serializer
+  readonly serializer?: NamedSerializer
 }
 
 /** A server, as its client sees it. */
@@ -103,7 +103,7 @@ export const forget = (peer: Peer): void => {
   if (peers.get(key) === peer) peers.delete(key)
 }
 
-let makers: Readonly<Record<Serializer, (address: Address) => Peer>>
+let makers: Readonly<Record<NamedSerializer, (address: Address) => Peer>>
 
 /** Says how the servers are talked to, by serializer. */
 export const provideMakers = (given: typeof makers): void => {

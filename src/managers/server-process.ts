@@ -6,7 +6,7 @@ import type { Address } from '../address.js'
 import type { Connection } from '../connection.js'
 import { info } from '../logger.js'
 import { currentProcess, stateOf } from '../process-state.js'
-import type { Serializer } from '../serializer.js'
+import type { NamedSerializer } from '../serializer.js'
 import type { RegisteredTypes } from './registry.js'
 import { Server } from './server.js'
 import { SharedMemoryServer } from './shared-memory-server.js'
@@ -20,7 +20,7 @@ export interface ServerTask {
   readonly types: RegisteredTypes
   readonly address: Address | null
   readonly authkey: Uint8Array
-  readonly serializer: Serializer
+  readonly serializer: NamedSerializer
   readonly initializer: ((...args: any[]) => unknown) | null
   readonly initargs: readonly unknown[]
 }

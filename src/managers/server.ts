@@ -7,7 +7,7 @@ import type { Connection } from '../connection.js'
 import { AuthenticationError, KeyError, OSError, ValueError } from '../errors.js'
 import { Listener } from '../listener.js'
 import { debug, info } from '../logger.js'
-import type { Serializer } from '../serializer.js'
+import type { NamedSerializer } from '../serializer.js'
 import { show } from '../waiting.js'
 import {
   ERROR,
@@ -27,7 +27,7 @@ export interface ServerOptions {
   readonly types: RegisteredTypes
   readonly address: Address | null
   readonly authkey: Uint8Array
-  readonly serializer: Serializer
+  readonly serializer: NamedSerializer
 }
 
 /** How many may have connected and not been taken in. */
@@ -41,7 +41,7 @@ export interface ClientTalk {
 /** Takes in a client that has proved to hold the key. */
 type TakeIn = (server: Server, connection: Connection) => ClientTalk
 
-let takers: Readonly<Record<Serializer, TakeIn>>
+let takers: Readonly<Record<NamedSerializer, TakeIn>>
 
 /** Says how clients are talked to, by serializer. */
 export const provideTakers = (given: typeof takers): void => {
