@@ -6,6 +6,7 @@
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { debuglog, format as formatMessage } from 'node:util'
+import { listenToEngine, takeEngineLines } from './engine-log.js'
 import { ValueError } from './errors.js'
 import { currentProcess } from './process-state.js'
 import { writeError } from './standard-error.js'
@@ -184,6 +185,7 @@ export class Logger {
    */
   setLevel(level: Level): void {
     this.#level = numberOf(level)
+    this.#listen()
   }
 
   /** Its level, or WARNING when it has none. */
@@ -201,12 +203,14 @@ export class Logger {
     if (typeof handler?.handle !== 'function')
       throw new TypeError(`a handler has a method handle, unlike ${show(handler)}`)
     if (!this.#handlers.includes(handler)) this.#handlers.push(handler)
+    this.#listen()
   }
 
   /** Removes it. */
   removeHandler(handler: Handler): void {
     const place = this.#handlers.indexOf(handler)
     if (place >= 0) this.#handlers.splice(place, 1)
+    this.#listen()
   }
 
   /** Logs; `message` and its arguments are put together as by `util.format`. */
@@ -238,8 +242,16 @@ export class Logger {
   /** @internal */
   emit(level: number, message: unknown, args: unknown[], beneath: Function): void {
     if (level < this.getEffectiveLevel() || this.#handlers.length === 0) return
+    // What the engine has said before comes before.
+    if (beneath !== takeEngineLines) takeEngineLines()
     const record = new LogRecord(level, formatMessage(message, ...args), beneath)
     for (const handler of this.#handlers) handler.handle(record)
+  }
+
+  /** The engine is to say what would be let through, and no more. */
+  #listen(): void {
+    const level = this.#handlers.length > 0 ? this.getEffectiveLevel() : undefined
+    listenToEngine(level, (of, message) => say(of, '%s', [message], takeEngineLines))
   }
 }
 

@@ -16,6 +16,7 @@ mod heap;
 mod identity;
 mod layout;
 mod listener;
+mod log;
 mod memory_file;
 mod pickle;
 mod pool;

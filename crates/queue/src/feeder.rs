@@ -57,6 +57,7 @@ impl Queue {
         let mut spin = Spin::default();
         self.feeder.store(self.claim_place(), SeqCst);
         let _ = futex::wake(&self.feeder, u32::MAX);
+        mp_log::debug!("a queue's feeder thread has begun");
         loop {
             let news = self.news.load(SeqCst);
             if self.pending() > 0 {
@@ -71,6 +72,7 @@ impl Queue {
             }
             let _ = futex::wait(&self.news, news, None);
         }
+        mp_log::debug!("a queue's feeder thread is done");
         let place = self.feeder.swap(NONE, SeqCst);
         if let Some(store) = self.ring().header().stores.get(place as usize) {
             store.owner.unlock();

@@ -152,6 +152,7 @@ fn try_start(
     let mut came = Vec::new();
     match (receive(channel.as_fd(), &mut came)?, came.pop()) {
         (Some(Word::Started(pid)), Some(pidfd)) => {
+            mp_log::debug!("the fork server has made process {pid}");
             let child = Child { pid, pidfd };
             Ok(Some(Started { child, channel }))
         }
