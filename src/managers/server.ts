@@ -21,6 +21,7 @@ import { prepared, type Registered, type RegisteredTypes, registered } from './r
 import { serving } from './serving.js'
 import { type Answer, type Call, during, Session } from './session.js'
 import { showReferent } from './show-value.js'
+import { copyOf } from './types.js'
 
 /** How a {@link Server} is made. */
 export interface ServerOptions {
@@ -323,12 +324,3 @@ const construct = ({ callable }: Registered, args: unknown[]): unknown => {
 
 const isClass = (callable: Function): boolean =>
   /^class\b/.test(Function.prototype.toString.call(callable))
-
-/** What a referent is apart from its methods. */
-const copyOf = (object: unknown): unknown => {
-  const { items, map, set } = Object(object) as { items?: unknown; map?: unknown; set?: unknown }
-  if (object instanceof Object && KINDS.has(object.constructor.name)) return items ?? map ?? set
-  return object
-}
-
-const KINDS = new Set(['ListReferent', 'DictReferent', 'SetReferent'])
