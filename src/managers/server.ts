@@ -2,7 +2,7 @@
  * A manager's server: it has the referents, and does what clients ask of them.
  * @module
  */
-import type { Address } from '../address.js'
+import { type Address, showAddress } from '../address.js'
 import type { Connection } from '../connection.js'
 import { AuthenticationError, KeyError, OSError, ValueError } from '../errors.js'
 import { Listener } from '../listener.js'
@@ -179,7 +179,7 @@ export class Server {
 
   async #serve(): Promise<void> {
     serving.add(this)
-    info('manager serving at %s', show(this.address))
+    info('manager serving at %s', shown(this.address))
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = { resolve }
     })
@@ -293,6 +293,10 @@ export class Server {
     return entry
   }
 }
+
+/** An address, as the reference's log has it. */
+const shown = (address: Address): string =>
+  typeof address === 'string' ? `'${address}'` : showAddress(address)
 
 const OUT_OF_DESCRIPTORS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
