@@ -52,6 +52,48 @@ prints(
   'HELLO WORLD',
   '[ [ 3.515625, 39.0625 ], [ 33.0625, 4 ], [ 5.640625, 90.25 ] ]',
 )
+prints(
+  'library-reference-server-process',
+  "{1: '1', '2': 2, 0.25: null}",
+  '[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]',
+)
+prints('library-reference-namespace', "Namespace(x=10, y='hello')")
+prints('library-reference-custom-manager', '7', '56')
+prints('library-reference-remote-manager', 'hello')
+prints('library-reference-remote-local-queue', 'local hello')
+prints(
+  'library-reference-proxies',
+  '[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]',
+  "<ListProxy object, typeid 'list' at 0x...>",
+  '16',
+  '[ 4, 9, 16 ]',
+  "[<ListProxy object, typeid 'list' at 0x...>] []",
+  "['hello'] ['hello']",
+  "{'a': 1, 'b': 2}",
+  "{'c': 3, 'z': 26}",
+  '{}',
+  '{ a: 1, b: 2 }',
+  '10',
+  '[ 2, 3, 4, 5, 6 ]',
+  'IndexError: list index out of range',
+)
+prints(
+  'library-reference-newtype',
+  'you called Foo.f()',
+  'you called Foo.g()',
+  'false true',
+  'you called Foo.g()',
+  'you called Foo._h()',
+  'true',
+  '0 1 4 9 16 25 36 49 64 81',
+  'b.txt',
+)
+prints(
+  'ipc-lesson-managers',
+  '[1, 2, 3]',
+  "Map(3) { 'worker 1' => 1, 'worker 2' => 4, 'worker 3' => 9 }",
+  '6',
+)
 prints('ipc-lesson-values-and-arrays', '1', '[ 99, 2, 3 ]')
 prints('ipc-lesson-queue', ...[0, 1, 2, 3, 4].map((i) => `Consumed: ${i}`))
 prints('ipc-lesson-task-queue', '100 results, 328350 in all')
@@ -61,6 +103,20 @@ prints(
   'Parent received: Have a nice day!',
   'Child received: Same to you!',
 )
+
+test.serial('library-reference-manager-logging tells of the server', async (t) => {
+  const { code, stderr } = await run('library-reference-manager-logging')
+  const wanted = [
+    /^\[WARNING\/MainProcess\] doomed$/m,
+    /^\[INFO\/SyncManager-1\] child process calling self\.run\(\)$/m,
+    /^\[INFO\/SyncManager-1\] created temp directory \/.+$/m,
+    /^\[INFO\/SyncManager-1\] manager serving at '\/.*listener-.+'$/m,
+    /^\[INFO\/MainProcess\] sending shutdown message to manager$/m,
+    /^\[INFO\/SyncManager-1\] manager exiting with exitcode 0$/m,
+  ]
+  for (const line of wanted) t.regex(stderr, line)
+  t.is(code, 0)
+})
 
 test.serial('a child is joined before what it has put is taken: both wait for ever', async (t) => {
   const args = ['10000000']

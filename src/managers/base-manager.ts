@@ -4,7 +4,8 @@
  */
 import { inspect } from 'node:util'
 import type { Address } from '../address.js'
-import { Connection, Pipe } from '../connection.js'
+import { Client, ClientSync } from '../client.js'
+import { type Connection, Pipe } from '../connection.js'
 import type { BaseContext } from '../context.js'
 import { EOFError, ProcessError, RuntimeError } from '../errors.js'
 import { Finalize } from '../finalize.js'
@@ -19,7 +20,7 @@ import {
   type WaitOptions,
 } from '../waiting.js'
 import type { Both } from './calls.js'
-import { type Peer, peerAt, remember, type Secret } from './peers.js'
+import { ownSecretOf, type Peer, peerAt, remember, type Secret } from './peers.js'
 import { Token, type Reply, RETURN } from './protocol.js'
 import { type BaseProxy, errorOf, type ProxyType, proxyFor } from './proxy.js'
 import type { Registered, RegisteredTypes } from './registry.js'
@@ -277,17 +278,31 @@ export class BaseManager {
    * Mirrors `BaseManager.connect`.
    */
   async connect(): Promise<void> {
+    const before = this.#knownSecret()
+    if (before !== undefined) (await Client(this.#addressToConnect(), this.#clientOptions)).close()
     const peer = this.#connecting()
-    await peer.connect()
-    await this.#asked(peer, 'dummy', [])
+    try {
+      await peer.connect()
+      await this.#asked(peer, 'dummy', [])
+    } catch (error) {
+      remember(peer.address, before)
+      throw error
+    }
     this.#state = State.STARTED
   }
 
   /** The same, blocking. */
   connectSync(): void {
+    const before = this.#knownSecret()
+    if (before !== undefined) ClientSync(this.#addressToConnect(), this.#clientOptions).close()
     const peer = this.#connecting()
-    peer.connectSync()
-    resultOf(peer.requestSync('', 'dummy', [], undefined))
+    try {
+      peer.connectSync()
+      resultOf(peer.requestSync('', 'dummy', [], undefined))
+    } catch (error) {
+      remember(peer.address, before)
+      throw error
+    }
     this.#state = State.STARTED
   }
 
@@ -495,10 +510,27 @@ export class BaseManager {
     })
   }
 
-  #connecting(): Peer {
+  #addressToConnect(): Address {
     if (this.#address === null) throw new ProcessError('there is no address to connect to')
-    remember(this.#address, this.#secret)
-    return peerAt(this.#address)
+    return this.#address
+  }
+
+  get #clientOptions(): { authkey: Uint8Array } {
+    return { authkey: this.#authkey }
+  }
+
+  /**
+   * What this process talks to the server with already, if it does: that there is a connection does not
+   * say that this manager holds the key.
+   */
+  #knownSecret(): Secret | undefined {
+    return this.#address === null ? undefined : ownSecretOf(this.#address)
+  }
+
+  #connecting(): Peer {
+    const address = this.#addressToConnect()
+    remember(address, this.#secret)
+    return peerAt(address)
   }
 
   #peer(): Peer {

@@ -70,8 +70,9 @@ const peers = new Map<string, Peer>()
 let following = false
 
 /** What it takes to talk to a server, from now on. */
-export const remember = (address: Address, secret: Secret): void => {
-  secrets.set(addressKey(address), secret)
+export const remember = (address: Address, secret: Secret | undefined): void => {
+  if (secret === undefined) secrets.delete(addressKey(address))
+  else secrets.set(addressKey(address), secret)
 }
 
 /** The key for a server: the one that was remembered, or this process's own. */

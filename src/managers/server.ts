@@ -2,7 +2,7 @@
  * A manager's server: it has the referents, and does what clients ask of them.
  * @module
  */
-import type { Address } from '../address.js'
+import { type Address, showAddress } from '../address.js'
 import type { Connection } from '../connection.js'
 import { AuthenticationError, KeyError, OSError, ValueError } from '../errors.js'
 import { Listener } from '../listener.js'
@@ -21,6 +21,7 @@ import { prepared, type Registered, type RegisteredTypes, registered } from './r
 import { serving } from './serving.js'
 import { type Answer, type Call, during, Session } from './session.js'
 import { showReferent } from './show-value.js'
+import { copyOf } from './types.js'
 
 /** How a {@link Server} is made. */
 export interface ServerOptions {
@@ -178,7 +179,7 @@ export class Server {
 
   async #serve(): Promise<void> {
     serving.add(this)
-    info('manager serving at %s', show(this.address))
+    info('manager serving at %s', shown(this.address))
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = { resolve }
     })
@@ -293,6 +294,10 @@ export class Server {
   }
 }
 
+/** An address, as the reference's log has it. */
+const shown = (address: Address): string =>
+  typeof address === 'string' ? `'${address}'` : showAddress(address)
+
 const OUT_OF_DESCRIPTORS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
@@ -323,12 +328,3 @@ const construct = ({ callable }: Registered, args: unknown[]): unknown => {
 
 const isClass = (callable: Function): boolean =>
   /^class\b/.test(Function.prototype.toString.call(callable))
-
-/** What a referent is apart from its methods. */
-const copyOf = (object: unknown): unknown => {
-  const { items, map, set } = Object(object) as { items?: unknown; map?: unknown; set?: unknown }
-  if (object instanceof Object && KINDS.has(object.constructor.name)) return items ?? map ?? set
-  return object
-}
-
-const KINDS = new Set(['ListReferent', 'DictReferent', 'SetReferent'])

@@ -14,6 +14,7 @@ import {
 import { poolReferent } from './pool-referent.js'
 import { QueueReferent } from './queue-referent.js'
 import { SetReferent } from './set-referent.js'
+import { Slice } from './slice.js'
 import { BarrierReferent, ConditionReferent, EventReferent } from './signals.js'
 import { ArrayReferent, IteratorReferent, NamespaceReferent, ValueReferent } from './values.js'
 
@@ -128,3 +129,15 @@ const builtins: readonly (abstract new (...args: any[]) => unknown)[] = [
 /** Whether a referent is of one of the package's own types. */
 export const isBuiltin = (object: unknown): boolean =>
   builtins.some((type) => object instanceof type)
+
+/** What a referent is apart from its methods: what a copy of it is. */
+export const copyOf = (object: unknown): unknown => {
+  if (object instanceof ListReferent) return object.items
+  if (object instanceof DictReferent) return object.map
+  if (object instanceof SetReferent) return object.set
+  if (object instanceof ValueReferent) return object.value
+  if (object instanceof ArrayReferent) return object.__getitem__(ALL)
+  return object instanceof NamespaceReferent ? object.toJSON() : object
+}
+
+const ALL = new Slice(null, null, null)
