@@ -29,6 +29,7 @@ import {
   SKIPPED,
   TASK,
 } from './pool-wire.js'
+import { lengthOf } from './queue-channel.js'
 import { forgetWait, whenOver } from './waiter.js'
 import { atOnce, clock, FOREVER } from './waiting.js'
 
@@ -375,7 +376,7 @@ class WorkerLine {
       for (;;) {
         const status = native.queuePutParts(results.handle, parts, descriptors, true, false)
         if (status === DONE) break
-        this.#waitForRoom(status, LONG)
+        this.#waitForRoom(status, lengthOf(parts))
       }
     } finally {
       if (owned !== null) closeOwned({ owned })
@@ -396,5 +397,3 @@ const SHORTEST_NAP = 50
 const LONGEST_NAP = 4000
 /** How often a worker that waits for room looks again, in milliseconds. */
 const GLANCE = 20
-/** Room for some of a long message. */
-const LONG = 64 * 1024
