@@ -108,3 +108,21 @@ test('nothing is logged unasked', async (t) => {
   const { stderr } = await runProgram(program)
   t.is(stderr, '')
 })
+
+test('what the engine says of itself is in the log, from DEBUG on', async (t) => {
+  for (const [level, said] of [
+    ['DEBUG', true],
+    ['INFO', false],
+  ] as const) {
+    const { stderr, code } = await runProgram(
+      new URL('./fixtures/engine-log.js', import.meta.url),
+      { args: [level] },
+    )
+    t.is(code, 0)
+    t.is(/^\[DEBUG\/MainProcess\] the resource tracker is process \d+$/m.test(stderr), said, stderr)
+    t.is(/^\[DEBUG\/Process-1\] a queue's feeder thread has begun$/m.test(stderr), said, stderr)
+    t.is(/\[DEBUG\/MainProcess\] (process \d+ is spawned|the fork server has)/.test(stderr), said)
+    // In order: the engine's line comes before what is logged afterwards.
+    if (said) t.regex(stderr, /feeder thread has begun[\s\S]*DEBUG\/Process-1\] after the message/)
+  }
+})

@@ -185,7 +185,7 @@ export class Logger {
    */
   setLevel(level: Level): void {
     this.#level = numberOf(level)
-    this.#listen()
+    listen()
   }
 
   /** Its level, or WARNING when it has none. */
@@ -203,14 +203,14 @@ export class Logger {
     if (typeof handler?.handle !== 'function')
       throw new TypeError(`a handler has a method handle, unlike ${show(handler)}`)
     if (!this.#handlers.includes(handler)) this.#handlers.push(handler)
-    this.#listen()
+    listen()
   }
 
   /** Removes it. */
   removeHandler(handler: Handler): void {
     const place = this.#handlers.indexOf(handler)
     if (place >= 0) this.#handlers.splice(place, 1)
-    this.#listen()
+    listen()
   }
 
   /** Logs; `message` and its arguments are put together as by `util.format`. */
@@ -246,12 +246,6 @@ export class Logger {
     if (beneath !== takeEngineLines) takeEngineLines()
     const record = new LogRecord(level, formatMessage(message, ...args), beneath)
     for (const handler of this.#handlers) handler.handle(record)
-  }
-
-  /** The engine is to say what would be let through, and no more. */
-  #listen(): void {
-    const level = this.#handlers.length > 0 ? this.getEffectiveLevel() : undefined
-    listenToEngine(level, (of, message) => say(of, '%s', [message], takeEngineLines))
   }
 }
 
@@ -307,7 +301,18 @@ const nodeDebug = debuglog('multiprocessing')
 
 const say = (level: number, message: string, args: unknown[], beneath: Function): void => {
   logger?.emit(level, message, args, beneath)
-  if (nodeDebug.enabled) nodeDebug('%s', formatMessage(message, ...args))
+  if (!nodeDebug.enabled) return
+  listen()
+  nodeDebug('%s', formatMessage(message, ...args))
+}
+
+/** The engine is to say what would be let through, and no more. */
+const listen = (): void => {
+  const heard = logger !== undefined && logger.handlers.length > 0
+  const level = heard ? logger!.getEffectiveLevel() : undefined
+  listenToEngine(nodeDebug.enabled ? SUBDEBUG : level, (of, message) =>
+    say(of, '%s', [message], takeEngineLines),
+  )
 }
 
 /** Logs with level SUBDEBUG, if anybody has asked for the logger. Mirrors `multiprocessing.util.sub_debug`. */

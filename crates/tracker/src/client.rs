@@ -138,7 +138,7 @@ impl Tracker {
             )
         })?;
         ledger::set_tracker(self.ledger.as_fd(), started.pid.unsigned_abs())?;
-        mp_log::debug!("process {} is the resource tracker", started.pid);
+        mp_log::debug!("the resource tracker is process {}", started.pid);
         self.child = Some(started.pidfd);
         Ok(Some(if before == 0 {
             Outcome::Started

@@ -185,7 +185,10 @@ pub fn spawn(request: &Spawn<'_>) -> Result<Child, SpawnError> {
         .map_err(|source| fail(SpawnStep::Clone, 0, source))?;
 
     match Failure::unpack(plan.failure.load(Ordering::Acquire)) {
-        None => Ok(child),
+        None => {
+            mp_log::debug!("process {} is spawned", child.pid);
+            Ok(child)
+        }
         Some(failure) => {
             // The child is leaving or has left; nothing but its exit status is still there.
             let _ = retry(|| waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED));
