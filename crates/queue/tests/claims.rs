@@ -113,10 +113,7 @@ fn what_was_not_begun_can_be_taken_back() {
     let recalled = board.look(queue.ring(), 0, true, false).unwrap();
     assert_eq!((recalled.count, recalled.begun), (3, 1));
     assert!(begin(1).is_err());
-    assert_eq!(
-        board.look(queue.ring(), 0, false, true).unwrap(),
-        recalled
-    );
+    assert_eq!(board.look(queue.ring(), 0, false, true).unwrap(), recalled);
     assert_eq!(claim(&queue, &board, 0), Claim::default());
 }
 
@@ -164,14 +161,16 @@ fn so_many_leave_whatever_there_is_to_do() {
 fn those_who_sleep_are_woken_to_leave() {
     let (queue, board) = (queue(CAPACITY, 0), board());
     let (other, its_board) = (Arc::clone(&queue), Arc::clone(&board));
-    let sleeper = thread::spawn(move || wait(&other, &its_board, |sleep| {
-        let woken = mp_os::futex::wait(sleep.word, sleep.expected, sleep.at_most);
-        if matches!(woken, Ok(mp_os::futex::Woken::TimedOut)) {
-            Slept::TimedOut
-        } else {
-            Slept::Woken
-        }
-    }));
+    let sleeper = thread::spawn(move || {
+        wait(&other, &its_board, |sleep| {
+            let woken = mp_os::futex::wait(sleep.word, sleep.expected, sleep.at_most);
+            if matches!(woken, Ok(mp_os::futex::Woken::TimedOut)) {
+                Slept::TimedOut
+            } else {
+                Slept::Woken
+            }
+        })
+    });
     board.dismiss(queue.ring(), true, 0).unwrap();
     assert_eq!(sleeper.join().unwrap(), Given::Leave);
 }
