@@ -379,3 +379,279 @@ test.serial('workers of a killed process with a busy pool are gone', async (t) =
   t.is(owner.exitcode, -9)
   reader.close()
 })
+
+test.serial('results can be asked for, awaited, and waited for in both forms', async (t) => {
+  await using pool = new mp.Pool(1)
+  const result = pool.applyAsync(tasks.slowly, [5])
+  t.false(result.ready())
+  t.throws(() => result.successful(), { instanceOf: mp.ValueError, message: /not ready/ })
+  await result.wait(1)
+  await t.throwsAsync(result.get(1), { instanceOf: mp.TimeoutError })
+  const reason = new Error('no patience')
+  await t.throwsAsync(result.get({ signal: AbortSignal.abort(reason) }), { is: reason })
+  t.is(await result, 5)
+  t.is(result.getSync(), 5)
+  t.true(result.successful())
+  const failed = pool.applyAsync(tasks.throwOdd, [3])
+  failed.waitSync()
+  t.true(failed.ready())
+  t.false(failed.successful())
+  t.throws(() => failed.getSync(), { instanceOf: RangeError })
+  t.is(await failed.catch(() => 'caught'), 'caught')
+  t.is(await failed.finally(() => {}).then(null, () => 'rejected'), 'rejected')
+  t.is(String(result), '<AsyncResult>')
+})
+
+test.serial('callbacks get the outcome once', async (t) => {
+  await using pool = new mp.Pool(2)
+  const seen: unknown[] = []
+  const callback = (value: unknown): unknown => seen.push(value)
+  const errorCallback = (error: unknown): unknown => seen.push((error as Error).name)
+  const options = { callback, errorCallback }
+  await pool.applyAsync(tasks.square, [3], {}, options)
+  await pool.applyAsync(tasks.throwOdd, [3], {}, options).wait()
+  await pool.mapAsync(tasks.square, [1, 2], options)
+  await pool.starmapAsync(tasks.add, [[1, 2]], { chunksize: 1, ...options })
+  t.deepEqual(seen, [9, 'RangeError', [1, 4], [3]])
+  t.deepEqual(await pool.mapAsync(tasks.square, [], options).get(), [])
+  t.deepEqual(seen.at(-1), [])
+})
+
+test.serial('imap takes no more of its input than it may', async (t) => {
+  await using pool = new mp.Pool(2)
+  let taken = 0
+  let ended = false
+  const endless = function* (): Generator<number> {
+    try {
+      for (;;) yield taken++
+    } finally {
+      ended = true
+    }
+  }
+  const results = pool.imap(tasks.square, endless(), { buffersize: 5 })
+  t.true(taken <= 5)
+  for (let i = 0; i < 20; i++) {
+    t.is((await results.next()).value, i * i)
+    t.true(taken <= i + 1 + 5)
+  }
+  for await (const value of results) if (value >= 900) break
+  t.true(ended, 'the input is told')
+  t.true((await results.next()).done)
+  taken = 0
+  for (const value of pool.imapSync(tasks.square, endless(), { buffersize: 3, chunksize: 2 })) {
+    if (value >= 100) break
+  }
+  t.true(taken <= 10 + 1 + 3)
+})
+
+test.serial(
+  'imap of an input without end takes as it goes, also without a buffersize',
+  async (t) => {
+    await using pool = new mp.Pool(2)
+    const endless = function* (): Generator<number> {
+      for (let i = 0; ; i++) yield i
+    }
+    const results = pool.imap(tasks.square, endless())
+    for (let i = 0; i < 100; i++) t.is((await results.next()).value, i * i)
+    await results.return()
+    t.is(await pool.apply(tasks.square, [3]), 9)
+  },
+)
+
+test.serial('imap of an asynchronous input', async (t) => {
+  await using pool = new mp.Pool(2)
+  const input = async function* (): AsyncGenerator<number> {
+    for (let i = 0; i < 7; i++) yield i
+    throw new RangeError('no more')
+  }
+  for (const chunksize of [1, 3]) {
+    const results = pool.imap(tasks.square, input(), { chunksize })
+    for (let i = 0; i < 7; i++) t.is((await results.next()).value, i * i)
+    await t.throwsAsync(results.next(), { message: 'no more' })
+    t.true((await results.next()).done)
+  }
+  t.throws(() => pool.imapSync(tasks.square, input() as never), { instanceOf: mp.ValueError })
+  const unordered: number[] = []
+  const some = async function* (): AsyncGenerator<number> {
+    for (let i = 0; i < 5; i++) yield i
+  }
+  for await (const value of pool.imapUnordered(tasks.square, some())) unordered.push(value)
+  t.deepEqual(
+    unordered.sort((a, b) => a - b),
+    [0, 1, 4, 9, 16],
+  )
+})
+
+test.serial('what one call of an imap throws takes one place', async (t) => {
+  await using pool = new mp.Pool(2)
+  const results = pool.imap(tasks.throwOdd, [0, 1, 2, 3, 4])
+  const seen: unknown[] = []
+  for (;;) {
+    const step = await results
+      .next()
+      .catch((error: Error) => ({ done: false, value: error.message }))
+    if (step.done) break
+    seen.push(step.value)
+  }
+  t.deepEqual(seen, [0, 'odd: 1', 2, 'odd: 3', 4])
+  const chunked = pool.imap(tasks.throwOdd, [0, 2, 3, 4, 6], 3)
+  t.is((await chunked.next()).value, 0)
+  t.is((await chunked.next()).value, 2)
+  await t.throwsAsync(chunked.next(), { message: 'odd: 3' })
+  t.is((await chunked.next()).value, 4)
+})
+
+test.serial('next of an imap waits as long as it is told', async (t) => {
+  await using pool = new mp.Pool(1)
+  const results = pool.imap(tasks.spin, [200])
+  await t.throwsAsync(results.next(10), { instanceOf: mp.TimeoutError })
+  await t.throwsAsync(results.next({ timeout: 1 }), { instanceOf: mp.TimeoutError })
+  t.is((await results.next({ timeout: 30_000 })).value, 200)
+  const blocking = pool.imapSync(tasks.spin, [200])
+  t.throws(() => blocking.next(10), { instanceOf: mp.TimeoutError })
+  t.is(blocking.next({ timeout: 30_000 }).value, 200)
+  const three = pool.imap(tasks.square, [1, 2, 3])
+  const all = await Promise.all([three.next(), three.next(), three.next(), three.next()])
+  t.deepEqual(
+    all.map(({ value }) => value),
+    [1, 4, 9, undefined],
+  )
+})
+
+test.serial('typed arrays are cut, wherever they are', async (t) => {
+  await using pool = new mp.Pool(2)
+  for (const items of [Float64Array.of(1, 2, 3, 4, 5), mp.share(Float64Array.of(1, 2, 3, 4, 5))]) {
+    t.deepEqual(await pool.map(tasks.half, items, 2), [0.5, 1, 1.5, 2, 2.5])
+    t.deepEqual(pool.mapSync(tasks.half, items), [0.5, 1, 1.5, 2, 2.5])
+  }
+  t.deepEqual(await pool.map(tasks.big, BigInt64Array.of(3n, -4n), 1), [6n, -8n])
+  const large = new Float64Array(200_000).fill(3)
+  const halves = await pool.map(tasks.half, large)
+  t.is(halves.length, large.length)
+  t.true(halves.every((value) => value === 1.5))
+})
+
+test.serial('results of a map go into shared memory', async (t) => {
+  await using pool = new mp.Pool(2)
+  const input = mp.share(Float64Array.from({ length: 1000 }, (_, i) => i))
+  const output = mp.share(new Float64Array(1001).fill(-1))
+  const returned: unknown = await pool.map(tasks.half, input, { into: output })
+  t.is(returned, output)
+  t.deepEqual([output[0], output[1], output[999], output[1000]], [0, 0.5, 499.5, -1])
+  pool.mapSync(tasks.square, [2, 3], { into: output })
+  t.deepEqual([output[0], output[1], output[2]], [4, 9, 1])
+  await pool.map(tasks.slowly, [7, 8, 9], { into: output, chunksize: 2 })
+  t.deepEqual([...output.subarray(0, 4)], [7, 8, 9, 1.5])
+  const refused = { instanceOf: mp.ValueError }
+  await t.throwsAsync(pool.map(tasks.half, input, { into: output.subarray(0, 3) }), refused)
+  const wrong = { instanceOf: TypeError }
+  await t.throwsAsync(pool.map(tasks.half, input, { into: [] as never }), wrong)
+  const own = new Float64Array(1000)
+  await t.throwsAsync(pool.map(tasks.half, input, { into: own }), {
+    instanceOf: mp.ValueError,
+    message: /shared memory/,
+  })
+})
+
+test.serial('progress is told', async (t) => {
+  await using pool = new mp.Pool(2)
+  const seen: [number, number | undefined][] = []
+  const onProgress = (done: number, total: number | undefined): unknown => seen.push([done, total])
+  await pool.map(tasks.square, [1, 2, 3, 4, 5], { chunksize: 2, onProgress })
+  t.is(seen.length, 3)
+  t.deepEqual(seen.at(-1), [5, 5])
+  seen.length = 0
+  for await (const _ of pool.imap(tasks.square, [1, 2, 3], { onProgress }));
+  t.deepEqual(seen, [
+    [1, undefined],
+    [2, undefined],
+    [3, undefined],
+  ])
+})
+
+test.serial('a bar is shown on a terminal only', async (t) => {
+  const { code, stdout, stderr } = await program(
+    t,
+    `${withTasks}
+const pool = new mp.Pool(2)
+console.log((await pool.map(tasks.square, [1, 2, 3], { progress: true })).join())
+for await (const value of pool.imap(tasks.square, [4], { progress: true })) console.log(value)
+pool.terminate()
+`,
+  )
+  t.deepEqual([code, stdout, stderr], [0, '1,4,9\n16\n', ''])
+})
+
+test.serial('a worker has several tasks under way that wait', async (t) => {
+  await using pool = new mp.Pool({ processes: 1, concurrency: 8 })
+  const begun = performance.now()
+  const results = await Promise.all(Array.from({ length: 24 }, () => pool.apply(tasks.together)))
+  t.is(Math.max(...results), 8)
+  t.true(performance.now() - begun < 24 * 30, 'not one after the other')
+  t.deepEqual(await pool.map(tasks.square, [1, 2, 3], 1), [1, 4, 9])
+  pool.close()
+  await within('join', pool.join())
+})
+
+test.serial('a pool tells what it does', async (t) => {
+  const { channel } = await import('node:diagnostics_channel')
+  const seen: string[] = []
+  const told: object[] = []
+  const listener = (message: unknown, name: string | symbol): void => {
+    seen.push(String(name).replace('multiprocessing.pool.', ''))
+    told.push(message as object)
+  }
+  const names = ['worker.started', 'worker.ended', 'task.ended']
+  const channels = names.map((name) => channel(`multiprocessing.pool.${name}`))
+  for (const each of channels) each.subscribe(listener)
+  const pool = new mp.Pool(1)
+  t.is(pool.stats().latency, undefined)
+  await pool.apply(tasks.square, [3])
+  await pool.apply(tasks.throwOdd, [3]).catch(() => {})
+  await pool.apply(tasks.spin, [50])
+  const stats = pool.stats()
+  t.like(stats, { completed: 3, failed: 1, waiting: 0, running: 0, started: 1 })
+  t.is(stats.workers.length, 1)
+  t.is(stats.workers[0]!.pid, await pool.apply(tasks.workerPid))
+  t.true(stats.utilization > 0 && stats.utilization <= 1)
+  t.true(stats.latency!.p99 >= 50 && stats.latency!.p50 <= stats.latency!.p99)
+  pool.close()
+  await pool.join()
+  for (const each of channels) each.unsubscribe(listener)
+  t.deepEqual(seen, ['worker.started', ...Array(4).fill('task.ended'), 'worker.ended'])
+  t.like(told[2], { failed: true, items: 1, fn: tasks.throwOdd })
+  t.like(told.at(-1), { exitcode: 0, tasks: 4 })
+})
+
+test.serial('every wrong option of a pool and of its calls is refused', async (t) => {
+  const wrong = (error: unknown, call: () => unknown): void => {
+    t.throws(call, { instanceOf: error as typeof Error })
+  }
+  for (const value of [0, -1, 0.5, '12', Number.NaN]) {
+    wrong(mp.ValueError, () => new mp.Pool({ processes: 1, maxtasksperchild: value as number }))
+    wrong(mp.ValueError, () => new mp.Pool({ processes: 1, maxMemoryPerChild: value as number }))
+  }
+  wrong(mp.ValueError, () => new mp.Pool({ processes: 1, concurrency: 0 }))
+  wrong(TypeError, () => new mp.Pool({ processes: 1, concurrency: '2' as never }))
+  wrong(mp.ValueError, () => new mp.Pool({ processes: 1, retries: -1 }))
+  await using pool = new mp.Pool(1)
+  const call = (options: mp.CallOptions) => pool.apply(tasks.square, [1], {}, options)
+  await t.throwsAsync(call({ retries: -1 }), { instanceOf: mp.ValueError })
+  await t.throwsAsync(call({ retries: 1.5 }), { instanceOf: TypeError })
+  await t.throwsAsync(call({ timeout: 'soon' as never }), { instanceOf: TypeError })
+  await t.throwsAsync(call({ signal: {} as never }), { instanceOf: TypeError })
+  for (const size of [0, -1]) {
+    wrong(mp.ValueError, () => pool.imap(tasks.square, [1], size))
+    wrong(mp.ValueError, () => pool.imapUnordered(tasks.square, [1], { chunksize: size }))
+    wrong(mp.ValueError, () => pool.imap(tasks.square, [1], { buffersize: size }))
+    wrong(mp.ValueError, () => pool.mapAsync(tasks.square, [1], size))
+  }
+  wrong(TypeError, () => pool.imap(null as never, [1]))
+  wrong(TypeError, () => pool.imap(tasks.square, 5 as never))
+  wrong(TypeError, () => pool.mapAsync(tasks.square, null as never))
+  wrong(TypeError, () => pool.imap(tasks.square, [1], { buffersize: '1' as never }))
+  t.throws(() => new mp.Queue().putSync(pool), {
+    instanceOf: mp.PicklingError,
+    message: /pool objects cannot be passed between processes/,
+  })
+})

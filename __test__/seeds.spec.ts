@@ -31,6 +31,28 @@ prints(
 )
 prints('library-reference-listener-client-processes', ...afterHello)
 prints('library-reference-pool-map', '[ 1, 4, 9 ]')
+const squaresOfTen = ['[', '   0,  1,  4,  9, 16,', '  25, 36, 49, 64, 81', ']']
+prints('library-reference-process-pools', '100', ...squaresOfTen, '0', '1', '4', 'TimeoutError')
+test.serial('library-reference-using-a-pool prints what the document says', async (t) => {
+  const { code, stdout, stderr } = await run('library-reference-using-a-pool')
+  t.deepEqual([code, stderr], [0, ''])
+  const lines = stdout.split('\n')
+  t.deepEqual(lines.slice(0, 4), squaresOfTen)
+  const numbers = lines.slice(4, 14).map(Number)
+  t.deepEqual(
+    numbers.sort((a, b) => a - b),
+    [0, 1, 4, 9, 16, 25, 36, 49, 64, 81],
+  )
+  t.is(lines[14], '400')
+  t.regex(lines[15]!, /^\d+$/)
+  t.regex(lines.slice(16, -4).join(''), /^\[\s*\d+, \d+, \d+, \d+\s*\]$/)
+  t.deepEqual(lines.slice(-4), [
+    'We lacked patience and got a multiprocessing.TimeoutError',
+    'For the moment, the pool remains available for more work',
+    'Now the pool is closed and no longer available',
+    '',
+  ])
+})
 prints('library-reference-hello-bob', 'hello bob')
 prints('library-reference-pipe', "[ 42, null, 'hello' ]")
 prints('library-reference-run', '1', '1')

@@ -6,7 +6,14 @@ import { largeBuffers } from './large-buffers/scenario.js'
 import { lockContended, lockUncontended } from './lock/scenario.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
-import { poolApply, poolMap } from './pool/scenario.js'
+import {
+  poolApply,
+  poolFlight,
+  poolGrowth,
+  poolMap,
+  poolSharedArray,
+  poolStart,
+} from './pool/scenario.js'
 import { queueScenarios } from './queue/scenarios.js'
 import type { Scenario } from './scenario.js'
 import {
@@ -33,7 +40,11 @@ export const scenarios: readonly Scenario[] = [
   largeBuffers,
   ...queueScenarios,
   poolApply,
+  poolFlight,
   poolMap,
+  poolSharedArray,
+  poolStart,
+  poolGrowth,
   sharedMemorySmall,
   sharedMemoryUntouched,
   sharedMemoryLarge,

@@ -198,6 +198,9 @@ const isBlockState = (state: unknown): state is BlockState =>
   state.every((number) => Number.isSafeInteger(number) && number >= 0) &&
   state[2] <= constants.MAX_LENGTH
 
+/** Whether a buffer is a block, so that others see what is written to it here, and the other way round. */
+export const isBlock = (buffer: ArrayBufferLike): boolean => blocks.has(buffer)
+
 const transport: BufferTransport = {
   name: 'heap.Block',
   has: (buffer) => blocks.has(buffer),

@@ -88,7 +88,18 @@ export {
   type FunctionExplanation,
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
-export { Pool, type PoolOptions } from './pool.js'
+export {
+  AsyncResult,
+  type CallOptions,
+  IMapIterator,
+  IMapUnorderedIterator,
+  type ImapOptions,
+  type MapOptions,
+  MapResult,
+  Pool,
+  type PoolOptions,
+  type PoolStatistics,
+} from './pool.js'
 export {
   AuthenticationString,
   activeChildren,

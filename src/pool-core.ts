@@ -5,6 +5,7 @@
  * when a worker dies, the board says which numbers it had, and how many of those it had begun.
  * @module
  */
+import { constants } from 'node:os'
 import { registerAfterFork } from './after-fork.js'
 import { encode } from './codec/index.js'
 import { UnpicklingError, ValueError, WorkerDiedError } from './errors.js'
@@ -80,7 +81,7 @@ export class PoolCore {
   #state: PoolState = 'RUN'
   /** Why the pool can do nothing any more. */
   #broken: Error | undefined
-  /** Workers that died one after the other without ever having been ready. */
+  /** How many workers died one after the other without ever having been ready. */
   #stillborn = 0
   /** How many workers were told to leave and have not. */
   #toLeave = 0
@@ -734,7 +735,7 @@ export class PoolCore {
         else this.#giveBack(chunk)
       }
       if (isProven) this.#stillborn = 0
-      else if (!isExpected) this.#stillborn++
+      else if (!isExpected) this.#stillborn += wasEnded(worker) ? ENDED : 1
     }
     worker.handle.release()
     this.#freePlaces.push(worker.place / this.#start.concurrency)
@@ -743,7 +744,7 @@ export class PoolCore {
       this.#toLeave--
       this.#dismissSurplus()
     }
-    if (this.#stillborn > this.#wanted) this.#breakAs(worker)
+    if (this.#stillborn >= this.#wanted + 1) this.#breakAs(worker)
     this.#replace()
     if (this.workers.length === 0) this.#emptied()
   }
@@ -814,7 +815,7 @@ export class PoolCore {
     const how = howOf(worker.handle.exitcode)
     this.#break(
       new WorkerDiedError(
-        `the pool is broken: ${this.#stillborn} workers in a row ended with ${how} before they did anything`,
+        `the pool is broken: workers ended one after the other, the last with ${how}, before they could do anything`,
         0,
         null,
       ),
@@ -940,6 +941,12 @@ interface Claimed {
   readonly chunk: Chunk
   readonly begun: boolean
 }
+
+/** Somebody who ends workers before they are ready is no initializer that throws, and forgiven more often. */
+const ENDED = 1 / 16
+
+const wasEnded = ({ handle: { exitcode } }: PoolWorker): boolean =>
+  exitcode === -constants.signals.SIGKILL || exitcode === -constants.signals.SIGTERM
 
 /** How many workers a pool can be resized to, if it did not begin with more. */
 export const MOST_WORKERS = 1024

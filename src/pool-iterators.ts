@@ -116,7 +116,11 @@ export class ImapJob extends Job {
 
   #takeCome(size: number): unknown[] {
     if (this.#isPulling) return []
-    if (this.#come.length > 0) return this.#come.splice(0, size)
+    if (this.#come.length > 0 || this.#end !== undefined) {
+      const items = this.#come.splice(0, size)
+      this.isExhausted = this.#end !== undefined && this.#come.length === 0
+      return items
+    }
     void this.#pull(this.#asyncInput!, size)
     return []
   }

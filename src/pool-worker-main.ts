@@ -17,20 +17,19 @@ import {
   shareSendScratch,
 } from './objects.js'
 import { type PoolChannel, READY, type WorkerPlace } from './pool-channel.js'
+import { type Calls, isThenable, perform } from './pool-loops.js'
 import {
   FAILED,
   type Failure,
   HEAD,
   headResult,
-  INTO,
   LONGEST_SHORT,
   type LongTask,
-  MANY,
   PARTIAL,
   SKIPPED,
-  SPREAD,
   TASK,
 } from './pool-wire.js'
+import { lengthOf } from './queue-channel.js'
 import { forgetWait, whenOver } from './waiter.js'
 import { atOnce, clock, FOREVER } from './waiting.js'
 
@@ -55,6 +54,8 @@ export const poolWorkerMain = async (
   initializer: AnyFunction | null,
   initargs: unknown[],
 ): Promise<void> => {
+  // Who is interrupted is the pool's process; it says when its workers are to end.
+  if (native.isMainThread()) native.ignoreInterrupts()
   await initializer?.(...initargs)
   const { channel, place, concurrency } = settings
   channel.place(place).state = READY
@@ -104,12 +105,8 @@ class Work {
 }
 
 /** A task, taken apart. */
-interface Task {
-  readonly flags: number
+interface Task extends Calls {
   readonly cell: number
-  readonly fn: AnyFunction
-  readonly items: unknown
-  readonly into: { [index: number]: unknown } | null
 }
 
 /** How long tasks are that are taken together, in milliseconds, and how many at most. */
@@ -379,7 +376,7 @@ class WorkerLine {
       for (;;) {
         const status = native.queuePutParts(results.handle, parts, descriptors, true, false)
         if (status === DONE) break
-        this.#waitForRoom(status, LONG)
+        this.#waitForRoom(status, lengthOf(parts))
       }
     } finally {
       if (owned !== null) closeOwned({ owned })
@@ -400,79 +397,3 @@ const SHORTEST_NAP = 50
 const LONGEST_NAP = 4000
 /** How often a worker that waits for room looks again, in milliseconds. */
 const GLANCE = 20
-/** Room for some of a long message. */
-const LONG = 64 * 1024
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as { then?: unknown }).then === 'function'
-
-/** Calls the function: the value, or a promise of it. What has been done goes to `values`. */
-const perform = (task: Task, values: unknown[]): unknown => {
-  const { flags, fn, items, into } = task
-  if ((flags & MANY) === 0) return flags & SPREAD ? fn(...(items as unknown[])) : fn(items)
-  if ((flags & INTO) !== 0) return fillAll(fn, items as ArrayLike<unknown>, into!)
-  return flags & SPREAD
-    ? callEach(fn, items as unknown[][], values)
-    : mapEach(fn, items as ArrayLike<unknown>, values)
-}
-
-const mapEach = (fn: AnyFunction, items: ArrayLike<unknown>, values: unknown[]): unknown => {
-  const { length } = items
-  for (let i = 0; i < length; i++) {
-    const value = fn(items[i])
-    if (isThenable(value)) return goOn(items, values, value, (item) => fn(item))
-    values.push(value)
-  }
-  return values
-}
-
-const callEach = (fn: AnyFunction, items: unknown[][], values: unknown[]): unknown => {
-  for (const args of items) {
-    const value = fn(...args)
-    if (isThenable(value)) {
-      return goOn(items, values, value, (args) => fn(...(args as unknown[])))
-    }
-    values.push(value)
-  }
-  return values
-}
-
-/** The rest of the items, once one of them had to be waited for. */
-const goOn = async (
-  items: ArrayLike<unknown>,
-  values: unknown[],
-  first: unknown,
-  call: (item: unknown) => unknown,
-): Promise<unknown[]> => {
-  values.push(await first)
-  while (values.length < items.length) values.push(await call(items[values.length]))
-  return values
-}
-
-/** Into memory that the pool shares. */
-const fillAll = (
-  fn: AnyFunction,
-  items: ArrayLike<unknown>,
-  into: { [index: number]: unknown },
-): unknown => {
-  const { length } = items
-  for (let i = 0; i < length; i++) {
-    const value = fn(items[i])
-    if (isThenable(value)) return fillRest(fn, items, into, i, value)
-    into[i] = value
-  }
-  return undefined
-}
-
-const fillRest = async (
-  fn: AnyFunction,
-  items: ArrayLike<unknown>,
-  into: { [index: number]: unknown },
-  from: number,
-  first: unknown,
-): Promise<void> => {
-  into[from] = await first
-  for (let i = from + 1; i < items.length; i++) into[i] = await fn(items[i])
-}

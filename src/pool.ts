@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { AsyncResult, type Callbacks, MapResult, runAside } from './async-result.js'
 import { registerReducer } from './codec/index.js'
 import { NotImplementedError, TimeoutError, ValueError } from './errors.js'
+import { isBlock } from './heap.js'
 import { PoolCore } from './pool-core.js'
 import { IMapIterator, IMapSyncIterator, IMapUnorderedIterator, ImapJob } from './pool-iterators.js'
 import { ApplyJob, type Job, MapJob, type Sink, type TypedArray } from './pool-jobs.js'
@@ -170,7 +171,7 @@ export class Pool {
    * @param iterable - The items; all are taken before the first is sent. Typed arrays are cut, not copied
    * item by item, and those in shared memory travel without being copied.
    * @param options - How many items go in one task, or options; by default so many that each worker gets
-   * four tasks.
+   * four tasks, but 16,384 at most.
    * @returns The results, in the order of the items; with `into`, that array.
    * @throws The error of the first item, among those that failed, when all have been tried; otherwise as
    * {@link Pool.apply}; ValueError for a chunksize below 1.
@@ -400,7 +401,8 @@ export class Pool {
   ): Job | undefined {
     const retries = checkCall(fn, options, this.#settings.retries)
     this.#core.checkRunning()
-    const fallback = Math.max(1, Math.ceil(items.length / (this.#core.wanted * 4)))
+    const each = Math.ceil(items.length / (this.#core.wanted * 4))
+    const fallback = Math.max(1, isTyped(items) ? each : Math.min(each, LARGEST_CHUNK))
     const size = checkedChunksize(options.chunksize, fallback)
     const into = checkedInto(options.into, items.length)
     const job = new MapJob(fn as object, items, flags, size, retries, into, sink)
@@ -489,6 +491,9 @@ export class Pool {
   }
 }
 
+/** So many items are enough for a task that nobody has given a size: more of them keep everybody waiting. */
+const LARGEST_CHUNK = 16_384
+
 /** A call that blocks looks after its time itself. */
 const untimed = <O extends CallOptions>({ timeout: _, ...rest }: O): Omit<O, 'timeout'> => rest
 
@@ -496,8 +501,12 @@ const isIterable = (value: unknown): value is Iterable<unknown> =>
   typeof value === 'string' ||
   (typeof value === 'object' && value !== null && Symbol.iterator in value)
 
+/** What can be copied in one go, as nothing in it is other than it looks. */
+const isPlainArray = (value: unknown): value is unknown[] =>
+  Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype
+
 const itemsOf = (iterable: Iterable<unknown>): readonly unknown[] | TypedArray =>
-  isTyped(iterable) ? iterable : [...iterable]
+  isTyped(iterable) ? iterable : isPlainArray(iterable) ? iterable.slice() : [...iterable]
 
 const listsOf = (iterable: Iterable<unknown>): unknown[][] =>
   Array.from(iterable, (args) => callArguments(args as Iterable<unknown>))
@@ -513,6 +522,9 @@ const checkedInto = (into: unknown, length: number): TypedArray | null => {
   if (!isTyped(into)) throw new TypeError(`into must be a typed array, not ${show(into)}`)
   if (into.length < length) {
     throw new ValueError(`into has room for ${into.length} results, and there are ${length}`)
+  }
+  if (!isBlock(into.buffer)) {
+    throw new ValueError('into must be in shared memory, such as share() makes')
   }
   return into
 }

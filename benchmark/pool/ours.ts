@@ -1,7 +1,9 @@
 /** Our pool. @module */
 import * as mp from 'node-multiprocessing'
+import { median } from '../statistics.js'
 import { type Duration, meanTime, meanTimeSync, medianOfRepeats } from '../timing.js'
-import { square } from './square.js'
+import { tasksPerSecond } from './flight.js'
+import { root, square } from './square.js'
 
 interface ApplyAmounts extends Duration {
   readonly processes: number
@@ -13,10 +15,11 @@ interface MapAmounts {
   readonly repeats: number
 }
 
-type Pool = InstanceType<ReturnType<typeof mp.getContext>['Pool']>
-
-const withPool = async <R>(processes: number, use: (pool: Pool) => R | Promise<R>): Promise<R> => {
-  const pool = new (mp.getContext('spawn').Pool)({ processes })
+const withPool = async <R>(
+  processes: number,
+  use: (pool: mp.Pool) => R | Promise<R>,
+): Promise<R> => {
+  const pool = new mp.Pool(processes)
   try {
     return await use(pool)
   } finally {
@@ -64,3 +67,91 @@ export const mapSync = ({ processes, items, repeats }: MapAmounts): Promise<numb
     const input = numbers(items)
     return medianOfRepeats(repeats, () => verifyAll(pool.mapSync(square, input), items))
   })
+
+interface FlightAmounts {
+  readonly processes: number
+  readonly count: number
+}
+
+/** Many tasks at once, each a call of its own. */
+export const flight = ({ processes, count }: FlightAmounts): Promise<number> =>
+  withPool(processes, (pool) => tasksPerSecond(count, (x) => pool.apply(square, [x])))
+
+/** Many tasks at once, of one call. */
+export const flightOfMap = ({ processes, count }: FlightAmounts): Promise<number> =>
+  withPool(processes, async (pool) => {
+    const input = numbers(count)
+    const time = await medianOfRepeats(1, async () =>
+      verifyAll(await pool.map(square, input, 1), count),
+    )
+    return (count / time) * 1e3
+  })
+
+interface ArrayAmounts {
+  readonly processes: number
+  readonly length: number
+  readonly repeats: number
+}
+
+/** How many times as fast a pool computes over a shared array as a loop on one thread. */
+export const sharedArray = ({ processes, length, repeats }: ArrayAmounts): Promise<number> =>
+  withPool(processes, async (pool) => {
+    const shared = (): Float64Array<ArrayBuffer> =>
+      new Float64Array(mp.share(new ArrayBuffer(length * 8)))
+    const input = shared()
+    const output = shared()
+    for (let i = 0; i < length; i++) input[i] = i
+    const alone = await medianOfRepeats(repeats, () => {
+      for (let i = 0; i < length; i++) output[i] = root(input[i]!)
+    })
+    output.fill(0)
+    const together = await medianOfRepeats(repeats, async () => {
+      await pool.map(root, input, { into: output })
+    })
+    for (const i of [0, 1, length >> 1, length - 1]) {
+      if (output[i] !== root(i)) throw new Error(`number ${i} came back as ${output[i]}`)
+    }
+    return alone / together
+  })
+
+/** Making a pool, until its workers have answered. */
+export const start = async ({
+  processes,
+  repeats,
+}: {
+  readonly processes: number
+  readonly repeats: number
+}): Promise<number> => {
+  const times: number[] = []
+  for (let repeat = 0; repeat <= repeats; repeat++) {
+    const begin = performance.now()
+    const pool = new mp.Pool(processes)
+    verifyAll(await pool.map(square, numbers(processes), 1), processes)
+    if (repeat > 0) times.push(performance.now() - begin)
+    pool.terminate()
+    await pool.join()
+  }
+  return median(times)
+}
+
+/** By how many megabytes the pool's process grows from one tenth of the tasks to all of them. */
+export const growth = ({ processes, count }: FlightAmounts): Promise<number> =>
+  withPool(processes, async (pool) => {
+    const rounds = 100
+    let before = 0
+    for (let round = 0; round < rounds; round++) {
+      await tasksOnce(pool, count / rounds)
+      if (round + 1 === rounds / 10) before = memory()
+    }
+    return Math.max(0, memory() - before)
+  })
+
+const tasksOnce = async (pool: mp.Pool, count: number): Promise<void> => {
+  const calls = Array.from({ length: count }, (_, x) => pool.apply(square, [x]))
+  verifyAll(await Promise.all(calls), count)
+}
+
+const memory = (): number => {
+  globalThis.gc?.()
+  return process.memoryUsage.rss() / 1e6
+}

@@ -111,6 +111,12 @@ pub fn raise_keyboard_interrupt_by_default(banner: String) -> f64 {
     ))
 }
 
+/// SIGINT does nothing to this process any more, unless it listens for it.
+#[napi]
+pub fn ignore_interrupts() {
+    interrupt::ignore();
+}
+
 /// Ends this process when the other end of a descriptor is closed: SIGTERM, and after so many
 /// milliseconds SIGKILL.
 #[napi]

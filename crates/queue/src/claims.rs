@@ -184,6 +184,12 @@ impl Board {
         Ok(())
     }
 
+    /// What happens before a claim counts, for tests of what becomes of it. With the lock of those who take.
+    #[doc(hidden)]
+    pub fn claim_unpublished(&self, number: u32, first: u64, count: u32) {
+        let _ = self.claim(number, first, count);
+    }
+
     /// Whether somebody who finds nothing is not to sleep.
     fn is_urgent(&self) -> bool {
         let header = self.header();

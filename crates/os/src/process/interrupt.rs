@@ -57,6 +57,13 @@ pub fn raise_keyboard_interrupt_by_default(
     }
 }
 
+/// From now on SIGINT does nothing to this process, unless it listens for it: whoever started it says when it
+/// is to end.
+pub fn ignore() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+}
+
 extern "C" fn on_interrupt(_signal: c_int) {
     let farewell = FAREWELL.load(Ordering::Acquire);
     // SAFETY: the pointer was stored before the handler was installed, and is never freed.

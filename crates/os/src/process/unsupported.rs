@@ -167,6 +167,9 @@ pub mod interrupt {
     ) -> io::Result<()> {
         Err(super::unsupported())
     }
+
+    /// Does nothing on this system.
+    pub fn ignore() {}
 }
 
 /// Ctrl-C in calls that block.

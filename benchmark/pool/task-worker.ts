@@ -1,0 +1,2 @@
+/** The task, as piscina and tinypool want it. @module */
+export { square as default } from './square.js'
