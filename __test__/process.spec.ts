@@ -216,7 +216,6 @@ export const grandchild = async () => {
 }
 export const child = async () => {
   new mp.Process({ target: grandchild }).start()
-  await new Promise((resolve) => setTimeout(resolve, 100))
   process.on('exit', () => console.log('child'))
   console.log(mp.activeChildren().length)
 }

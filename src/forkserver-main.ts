@@ -106,9 +106,15 @@ const serve = async (): Promise<void> => {
   void (job === undefined ? run(channel!) : standBy(job))
 }
 
+/**
+ * How long a process waits for something to do before it rehearses, in milliseconds: where one is started
+ * after the other, there is always something by then, and rehearsing would only delay it.
+ */
+const LULL = 2
+
 /** Does what can be done before it is known what for; then does that. */
 const standBy = async (job: number): Promise<void> => {
-  if (!native.hasRequest(job)) await rehearse(1)
+  if (!native.hasRequest(job, LULL)) await rehearse(1)
   const channel = native.awaitRequest(job)
   if (channel < 0) native.leave(channel === END ? 0 : 1, -1)
   await run(channel)

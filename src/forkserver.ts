@@ -96,15 +96,9 @@ const LOADER = /(?:^|\s)--(?:experimental-)?loader\b/
 /**
  * Without threads of its own, V8 survives a fork. One thread remains that it tells of work to share: of
  * several, some may be waking up when the fork is made, and the C library then waits for them in the copy,
- * for ever. V8 is not to tidy up in each child what the server left
- * behind. And the program's code in large pages costs the children fewer page faults.
+ * for ever. V8 is not to tidy up in each child what the server left behind.
  */
-const SERVER = [
-  '--single-threaded',
-  '--v8-pool-size=1',
-  '--no-memory-reducer',
-  '--use-largepages=silent',
-]
+const SERVER = ['--single-threaded', '--v8-pool-size=1', '--no-memory-reducer']
 
 const REQUIRE = /(?:^|\s)(?:-r|--require)\b/
 const IMPORT = /(?:^|\s)--import\b/

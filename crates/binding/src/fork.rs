@@ -128,11 +128,11 @@ pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     }
 }
 
-/// In a child that has nothing to do yet: whether it has now. Does not block.
+/// In a child that has nothing to do yet: whether it has within so many milliseconds, for which it blocks.
 #[napi]
-pub fn has_request(job: i32) -> bool {
+pub fn has_request(job: i32, patience: f64) -> bool {
     descriptor::borrow(job)
-        .and_then(|job| readiness::wait_one(job, Interest::Readable, deadline(0.0)))
+        .and_then(|job| readiness::wait_one(job, Interest::Readable, deadline(patience)))
         .unwrap_or(true)
 }
 

@@ -54,6 +54,15 @@ impl Range {
         ptr::with_exposed_provenance_mut(self.start)
     }
 
+    /// Whether this process has a good part of it in memory.
+    fn is_used(self) -> bool {
+        let Ok(pages) = fs::File::open("/proc/self/pagemap") else {
+            return false;
+        };
+        let present = entries(self, &pages).filter(|(_, entry)| entry & PRESENT != 0);
+        present.count() >= self.len() / PAGE / 4
+    }
+
     /// What madvise(2) says.
     ///
     /// # Safety
@@ -92,20 +101,30 @@ pub fn carry_over() -> io::Result<()> {
     })
 }
 
-/// Has the memory that is exempt from being copied (V8's heap) be a file's, with what is in it now:
-/// mapped in the same place, and still this process's own to write to.
+/// Has the memory that is exempt from being copied (V8's heap), and the C library's heap, be a
+/// file's, with what is in it now: mapped in the same place, and still this process's own to write
+/// to.
 ///
-/// To be called before [`carry_over`], and by a process that writes to little of it afterwards. V8
-/// gives memory back by MADV_DONTNEED, and finds there what is in the file when it uses it again;
-/// it counts on nothing, as with MADV_FREE it would find anything. Memory that cannot be had is no
-/// error: what is left is as it was.
+/// To be called before [`carry_over`], and by a process that writes to little of it afterwards. Both
+/// heaps give memory back by MADV_DONTNEED, and find there what is in the file when they use it
+/// again; they count on nothing, as with MADV_FREE they would find anything. Memory that cannot be
+/// had is no error: what is left is as it was.
 ///
 /// # Errors
 ///
 /// When `/proc` cannot be read. And when the kernel takes the old memory away without giving the
 /// new: the process cannot go on then.
 pub fn keep_in_file() -> io::Result<()> {
-    let ranges = exempt(&fs::read_to_string("/proc/self/smaps")?);
+    trim();
+    let smaps = fs::read_to_string("/proc/self/smaps")?;
+    put_in_file(&heaps(&smaps), ProtFlags::READ | ProtFlags::WRITE)?;
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let text = text(&smaps, &program.to_string_lossy());
+    let used: Vec<_> = text.into_iter().filter(|piece| piece.is_used()).collect();
+    put_in_file(&used, ProtFlags::READ | ProtFlags::EXEC)
+}
+
+fn put_in_file(ranges: &[Range], access: ProtFlags) -> io::Result<()> {
     let total = ranges.iter().map(|range| range.len() as u64).sum();
     // More than the limit would be a signal that ends the process.
     if getrlimit(Resource::Fsize)
@@ -117,19 +136,73 @@ pub fn keep_in_file() -> io::Result<()> {
     let Ok(file) = rustix::fs::memfd_create(c"node-multiprocessing", MemfdFlags::CLOEXEC) else {
         return Ok(());
     };
+    let huge = make_huge(&file, total);
+    if huge.is_err() && !access.contains(ProtFlags::WRITE) {
+        // It is in a file already, and that has pages as small.
+        return Ok(());
+    }
     let mut offset = 0;
-    for range in ranges {
+    // Nothing in here allocates memory: what is copied may be the heap that it would come from.
+    for &range in ranges {
         if copy(range, &file, offset).is_err() {
             break;
         }
-        replace(range, &file, offset)?;
+        replace(range, access, &file, offset)?;
         offset += range.len() as u64;
     }
     Ok(())
 }
 
-/// What of `/proc/self/smaps` is writable, private, of no file, and not to be copied by fork(2).
-fn exempt(smaps: &str) -> Vec<Range> {
+/// Gives back what the C library keeps for later, so that children need not know of it.
+fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it touches memory only that nobody has allocated.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// The size of a huge page, where there are any.
+const HUGE: usize = 2 << 20;
+
+/// Since Linux 6.1. Not every C library names it.
+const MADV_COLLAPSE: i32 = 25;
+
+/// Has a file in memory be of huge pages, but for its end. A process that reads one of its pages
+/// is given those around it as well, which costs a third then: they are one thing to the kernel.
+fn make_huge(file: &OwnedFd, size: u64) -> io::Result<()> {
+    rustix::fs::ftruncate(file, size)?;
+    let size = size as usize / HUGE * HUGE;
+    if size == 0 {
+        return Ok(());
+    }
+    // There has to be something in each.
+    for offset in (0..size).step_by(HUGE) {
+        rustix::io::pwrite(file, &[0], offset as u64)?;
+    }
+    let (nothing, access) = (ProtFlags::empty(), ProtFlags::READ | ProtFlags::WRITE);
+    let shared = MapFlags::SHARED | MapFlags::FIXED;
+    // SAFETY: the file is mapped into an area that was free, and that is as before at the end.
+    unsafe {
+        let area =
+            rustix::mm::mmap_anonymous(ptr::null_mut(), size + HUGE, nothing, MapFlags::PRIVATE)?;
+        let start = area.map_addr(|address| address.next_multiple_of(HUGE));
+        let done = match rustix::mm::mmap(start, size, access, shared, file, 0) {
+            Ok(mapped) => libc::madvise(mapped, size, MADV_COLLAPSE),
+            Err(_) => -1,
+        };
+        rustix::mm::munmap(area, size + HUGE)?;
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+/// What of `/proc/self/smaps` is writable, private, of no file, and either not to be copied by
+/// fork(2) or the C library's heap.
+fn heaps(smaps: &str) -> Vec<Range> {
     let mut range = None;
     let mut ranges = Vec::new();
     for line in smaps.lines() {
@@ -143,9 +216,31 @@ fn exempt(smaps: &str) -> Vec<Range> {
                 .contains(" rw-p ")
                 .then(|| Range::private_anonymous(line))
                 .flatten();
+            if line.ends_with("[heap]") {
+                ranges.extend(range.take());
+            }
         }
     }
     ranges
+}
+
+/// The code of a program, as far as it fills huge pages: a piece for each. The kernel would map it
+/// sixteen small pages at a time, in each child anew.
+fn text(smaps: &str, program: &str) -> Vec<Range> {
+    let range = smaps
+        .lines()
+        .filter(|line| line.contains(" r-xp ") && line.ends_with(program))
+        .filter_map(|line| Range::parse(line.split_ascii_whitespace().next()?))
+        .max_by_key(|range| range.len());
+    let Some(Range { start, end }) = range else {
+        return Vec::new();
+    };
+    let pieces = (start.next_multiple_of(HUGE)..=end.saturating_sub(HUGE)).step_by(HUGE);
+    let piece = |start| Range {
+        start,
+        end: start + HUGE,
+    };
+    pieces.map(piece).collect()
 }
 
 fn copy(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
@@ -162,11 +257,10 @@ fn copy(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn replace(range: Range, file: &OwnedFd, offset: u64) -> io::Result<()> {
-    let access = ProtFlags::READ | ProtFlags::WRITE;
+fn replace(range: Range, access: ProtFlags, file: &OwnedFd, offset: u64) -> io::Result<()> {
     let fixed = MapFlags::PRIVATE | MapFlags::FIXED;
     // SAFETY: the range is mapped, and what is mapped there now has the same content and may be
-    // read and written as before. Nobody else runs meanwhile. Reading all of it in has children
+    // used as before. Nobody else runs meanwhile. Reading all of it in has children
     // share what they read of the file with this process.
     unsafe {
         rustix::mm::mmap(range.as_ptr(), range.len(), access, fixed, file, offset)?;
@@ -246,23 +340,30 @@ impl Written {
 
 /// The addresses of the pages of a range that are in memory, of no file, and nobody else's.
 fn own_pages(range: Range, pages: &fs::File) -> Vec<usize> {
-    const ENTRY: usize = size_of::<u64>();
-    const PRESENT: u64 = 1 << 63;
-    const OF_FILE_OR_SHARED: u64 = 1 << 61;
-    const EXCLUSIVE: u64 = 1 << 56;
-    let mut entries = vec![0; range.len() / PAGE * ENTRY];
-    let first = (range.start / PAGE * ENTRY) as u64;
-    if pages.read_exact_at(&mut entries, first).is_err() {
-        return Vec::new();
-    }
-    let (entries, _) = entries.as_chunks();
-    let flags = PRESENT | OF_FILE_OR_SHARED | EXCLUSIVE;
-    (range.start..range.end)
-        .step_by(PAGE)
-        .zip(entries)
-        .filter(|(_, entry)| u64::from_ne_bytes(**entry) & flags == PRESENT | EXCLUSIVE)
-        .map(|(start, _)| start)
+    const FLAGS: u64 = PRESENT | OF_FILE_OR_SHARED | EXCLUSIVE;
+    entries(range, pages)
+        .filter(|(_, entry)| entry & FLAGS == PRESENT | EXCLUSIVE)
+        .map(|(address, _)| address)
         .collect()
+}
+
+const PRESENT: u64 = 1 << 63;
+const OF_FILE_OR_SHARED: u64 = 1 << 61;
+const EXCLUSIVE: u64 = 1 << 56;
+
+/// What `/proc/self/pagemap` says of each page of a range; nothing if it does not.
+fn entries(range: Range, pages: &fs::File) -> impl Iterator<Item = (usize, u64)> {
+    const ENTRY: usize = size_of::<u64>();
+    let mut bytes = vec![0; range.len() / PAGE * ENTRY];
+    let first = (range.start / PAGE * ENTRY) as u64;
+    if pages.read_exact_at(&mut bytes, first).is_err() {
+        bytes.clear();
+    }
+    let count = bytes.len() / ENTRY;
+    (0..count).map(move |index| {
+        let (entries, _) = bytes.as_chunks();
+        (range.start + index * PAGE, u64::from_ne_bytes(entries[index]))
+    })
 }
 
 #[cfg(test)]
@@ -296,23 +397,39 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_exempt_goes_into_the_file() {
+    fn only_heaps_go_into_the_file() {
         let smaps = format!(
             "{HEAP}\nRss: 4 kB\nTHPeligible:    0\nVmFlags: rd wr mr mw me ac\n\
              1000-2000 rw-p 00000000 00:00 0\nRss: 4 kB\nVmFlags: rd wr mr mw me dc ac\n\
              2000-3000 r-xp 00000000 00:00 0\nVmFlags: rd ex mr mw me dc\n\
              3000-4000 rw-p 00000000 08:01 77 /file\nVmFlags: rd wr mr mw me dc\n"
         );
-        let expected = Range {
+        let exempt = Range {
             start: 0x1000,
             end: 0x2000,
         };
-        assert_eq!(exempt(&smaps), [expected]);
+        let of_the_c_library = Range::private_anonymous(HEAP).unwrap();
+        assert_eq!(heaps(&smaps), [of_the_c_library, exempt]);
+    }
+
+    #[test]
+    fn the_code_of_the_program_is_found_in_whole_huge_pages() {
+        let smaps = "400000-b6f000 r--p 00000000 fe:00 4711       /usr/bin/node\n\
+                     b72000-c00000 r-xp 00772000 fe:00 4711       /usr/bin/node\n\
+                     c10000-1210000 r-xp 00800000 fe:00 4711       /usr/bin/node\n\
+                     7f0000000000-7f0000c00000 r-xp 0 fe:00 815       /usr/lib/libc.so.6\n";
+        let pieces = [0xe0_0000, 0x100_0000].map(|start| Range {
+            start,
+            end: start + HUGE,
+        });
+        assert_eq!(text(smaps, "/usr/bin/node"), pieces);
+        assert_eq!(text(smaps, "/usr/bin/other"), []);
     }
 
     #[test]
     fn memory_in_a_file_keeps_its_content() {
-        let size = 4 * PAGE;
+        // A huge page and a bit, at any address.
+        let size = HUGE + 4 * PAGE;
         // SAFETY: a new mapping of this test's own, at an address that the kernel chooses.
         let start = unsafe {
             let access = ProtFlags::READ | ProtFlags::WRITE;
@@ -327,9 +444,7 @@ mod tests {
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte = (index % 251) as u8;
         }
-        // SAFETY: MADV_DONTFORK changes no content.
-        unsafe { range.advise(libc::MADV_DONTFORK) }.unwrap();
-        keep_in_file().unwrap();
+        put_in_file(&[range], ProtFlags::READ | ProtFlags::WRITE).unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let line = maps
             .lines()
