@@ -336,7 +336,7 @@ rowWithThreads('_TestPool.test_resource_warning', async (t, { context }) => {
     warnings.map(({ name, message }) => [name, message]),
     [['ResourceWarning', 'unclosed running multiprocessing pool']],
   )
-  await until('its worker has ended', () => mp.activeChildren().length === 0)
+  await until('its worker has ended', () => context.activeChildren().length === 0)
 })
 
 row('_TestPoolWorkerErrors.test_async_error_callback', async (t, { context }) => {
