@@ -251,7 +251,7 @@ test.serial('a get that was given up does not get the call of one that waits', a
     abort.abort()
     await t.throwsAsync(given, { name: 'AbortError', any: true })
     ours.sendSync('put')
-    t.is(queue.getSync({ timeout: 20_000 }), i)
+    t.is(queue.getSync({ timeout: 5000 }), i)
   }
   await child.join()
   queue.close()
