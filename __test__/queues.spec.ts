@@ -237,6 +237,26 @@ test.serial('a get that was given up takes nothing', async (t) => {
   t.is(queue.getNowait(), 'two')
 })
 
+test.serial('a get that was given up does not get the call of one that waits', async (t) => {
+  const queue = new mp.Queue<number>()
+  const [ours, theirs] = mp.Pipe()
+  const child = new mp.Process({ target: fixtures.putLater, args: [queue, theirs, 3] })
+  child.start()
+  for (let i = 0; i < 3; i++) {
+    const abort = new AbortController()
+    const given = queue.get({ signal: abort.signal })
+    // It sleeps by then.
+    ours.sendSync('ready')
+    t.is(ours.recvSync(), 'ready')
+    abort.abort()
+    await t.throwsAsync(given, { name: 'AbortError', any: true })
+    ours.sendSync('put')
+    t.is(queue.getSync({ timeout: 5000 }), i)
+  }
+  await child.join()
+  queue.close()
+})
+
 test.serial('a large item is not lost with a get that was given up', async (t) => {
   const queue = new mp.Queue<Uint8Array>()
   for (const sync of [false, true]) {

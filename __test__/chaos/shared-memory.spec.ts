@@ -51,11 +51,41 @@ const writeProgram = (t: ExecutionContext): string =>
 const start = async (main: string) => {
   const child = spawn(process.execPath, [main], {
     detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  // What the trackers say, too.
+  let warnings = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    warnings = (warnings + text).slice(-4000)
   })
   const [said] = (await once(child.stdout!, 'data')) as [Buffer]
-  return { pid: child.pid!, tracker: Number(said.toString()), ended: once(child, 'exit') }
+  const tracker = Number(said.toString())
+  return { pid: child.pid!, tracker, ended: once(child, 'exit'), warnings: () => warnings }
 }
+
+/** Waits until nothing is left of what a program has made; logs what was said when something stays. */
+const untilNothingIsLeft = async (t: ExecutionContext, warnings: () => string): Promise<void> => {
+  try {
+    await until('nothing is left', () => left().length === 0)
+  } catch (error) {
+    t.log(`${left().length} blocks are left; trackers: ${trackers().join(' ')}`)
+    t.log(warnings())
+    throw error
+  }
+}
+
+/** All trackers that run, with whether each is stopped or waits. */
+const trackers = (): string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const status = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        return status.includes('(mp-tracker)') ? [status.split(' ').slice(0, 5).join(',')] : []
+      } catch {
+        return []
+      }
+    })
 
 let random = 4711
 const next = (limit: number): number => {
@@ -72,25 +102,28 @@ const runs = (pid: number): boolean => {
   }
 }
 
-const ROUNDS = 12
+/** `MP_CHAOS_ROUNDS` says how many programs are killed in each test. */
+const ROUNDS = Number(process.env.MP_CHAOS_ROUNDS ?? 12)
 
 test.serial('programs that are killed with all of their processes at once', async (t) => {
+  t.timeout(120_000 + ROUNDS * 10_000)
   const main = writeProgram(t)
   for (let round = 0; round < ROUNDS; round++) {
-    const { pid, tracker, ended } = await start(main)
+    const { pid, tracker, ended, warnings } = await start(main)
     await sleep(next(60))
     t.true(left().length > 20)
     killGroup(pid)
     await ended
-    await until('nothing is left', () => left().length === 0)
+    await untilNothingIsLeft(t, warnings)
     await until('its tracker has ended', () => !runs(tracker))
   }
 })
 
 test.serial('programs that are killed process by process', async (t) => {
+  t.timeout(120_000 + ROUNDS * 10_000)
   const main = writeProgram(t)
   for (let round = 0; round < ROUNDS; round++) {
-    const { pid, tracker, ended } = await start(main)
+    const { pid, tracker, ended, warnings } = await start(main)
     const victims = [...childrenOf(pid), pid].filter((victim) => victim !== tracker)
     while (victims.length > 0) {
       killAll(victims.splice(next(victims.length), 1))
@@ -98,7 +131,7 @@ test.serial('programs that are killed process by process', async (t) => {
     }
     await ended
     killGroup(pid)
-    await until('nothing is left', () => left().length === 0)
+    await untilNothingIsLeft(t, warnings)
     await until('its tracker has ended', () => !runs(tracker))
   }
   t.deepEqual(left(), [])
@@ -107,9 +140,10 @@ test.serial('programs that are killed process by process', async (t) => {
 test.serial(
   'trackers that are killed are replaced, and their successors know all they knew',
   async (t) => {
+    t.timeout(120_000 + ROUNDS * 10_000)
     const main = writeProgram(t)
     for (let round = 0; round < ROUNDS; round++) {
-      const { pid, tracker, ended } = await start(main)
+      const { pid, tracker, ended, warnings } = await start(main)
       let victim: number | undefined = tracker
       for (let kill = 0; kill < 5; kill++) {
         killAll([victim!])
@@ -122,7 +156,7 @@ test.serial(
       }
       killGroup(pid)
       await ended
-      await until('nothing is left', () => left().length === 0)
+      await untilNothingIsLeft(t, warnings)
       await until('the last tracker has ended', () => !runs(victim!))
     }
     t.deepEqual(left(), [])

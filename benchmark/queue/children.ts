@@ -14,7 +14,17 @@ export function addUpSync(connection: Connection, queue: AnyQueue, batches: read
   }
 }
 
-/** The same, with its event loop running. */
+/** The same, but says how much memory this process has, in MiB. */
+export function addUpAndWeigh(connection: Connection, queue: AnyQueue, batches: readonly number[]) {
+  for (const count of batches) {
+    for (let i = 0; i < count; i++) {
+      if ((queue.getSync() as SmallMessage)[0] !== i) throw new Error(`message ${i} is another`)
+    }
+    connection.sendSync(process.memoryUsage.rss() / 2 ** 20)
+  }
+}
+
+/** As `addUpSync`, with its event loop running. */
 export async function addUp(connection: Connection, queue: AnyQueue, batches: readonly number[]) {
   for (const count of batches) {
     let sum = 0

@@ -238,3 +238,26 @@ export const idleQueue = (given: Patience) => idle(given, new mp.Queue(), childr
 /** A child blocks in `getSync` of a `SimpleQueue`. */
 export const idleSimpleSync = (given: Patience) =>
   idle(given, new mp.SimpleQueue(), children.waitSync)
+
+interface Span {
+  /** How many messages pass before memory is looked at for the first time. */
+  readonly warmup: number
+  /** How many have passed when it is looked at again. */
+  readonly count: number
+}
+
+const residentMiB = (): number => process.memoryUsage.rss() / 2 ** 20
+
+/** By how much both sides together grow while messages pass. */
+export const growth = async ({ warmup, count }: Span): Promise<number> => {
+  const queue = new mp.Queue<SmallMessage>()
+  const spans = [warmup, count - warmup]
+  const { connection, end } = startPair(children.addUpAndWeigh, queue, spans)
+  const sizes: number[] = []
+  for (const messages of spans) {
+    for (let id = 0; id < messages; id++) queue.putSync(smallMessage(id))
+    sizes.push(connection.recvSync<number>() + residentMiB())
+  }
+  await end()
+  return Math.max(0, sizes[1]! - sizes[0]!)
+}

@@ -170,6 +170,20 @@ export const queueIdle: Scenario = {
   ],
 }
 
+/** Memory. */
+export const queueMemory: Scenario = {
+  name: 'queue-memory',
+  title: 'memory that both sides take on between the millionth message and the ten millionth',
+  unit: { label: 'MiB', better: 'lower' },
+  rounds: 1,
+  amounts: {
+    full: { warmup: 1_000_000, count: 10_000_000 },
+    quick: { warmup: 1000, count: 10_000 },
+  },
+  peers: [ourPeer('ours-sync', 'putSync/getSync', 'sync', 'growth')],
+  floors: [{ ours: 'ours-sync', bound: 32 }],
+}
+
 /** All of them. */
 export const queueScenarios: readonly Scenario[] = [
   queueOneWayObjects,
@@ -178,4 +192,5 @@ export const queueScenarios: readonly Scenario[] = [
   queueLargeBuffers,
   queueRoundTrip,
   queueIdle,
+  queueMemory,
 ]

@@ -71,6 +71,9 @@ export const VIEW_CLASSES: readonly (ViewClass | null)[] = [
 /** The number of Buffer among the views. */
 export const BUFFER_CLASS = 0
 
+/** The number of Uint8Array among them. */
+export const UINT8_CLASS = 1
+
 /** The symbols every realm shares, by their number on the wire. */
 export const WELL_KNOWN_SYMBOLS: readonly (symbol | undefined)[] = [
   Symbol.asyncIterator,

@@ -8,7 +8,13 @@
  */
 import { OSError, UnpicklingError } from '../errors.js'
 import { deserialize, isBigintBlock } from './bigints.js'
-import { AGGREGATE_ERROR, ERROR_CLASSES, VIEW_CLASSES, WELL_KNOWN_SYMBOLS } from './builtins.js'
+import {
+  AGGREGATE_ERROR,
+  ERROR_CLASSES,
+  UINT8_CLASS,
+  VIEW_CLASSES,
+  WELL_KNOWN_SYMBOLS,
+} from './builtins.js'
 import * as f from './format.js'
 import {
   functionTransport,
@@ -676,8 +682,26 @@ const makeView = (
   return view.make(buffer, offset, byteLength / width)
 }
 
+/** Up to so many bytes V8 keeps in the typed array itself, until somebody asks for its ArrayBuffer. */
+const LONGEST_INLINE = 64
+
+/** Its ArrayBuffer has so many bytes and no more, like those of all others. */
+const readShortBytes = (byteLength: number): Uint8Array => {
+  const at = take(byteLength)
+  const source = bytes
+  const copy = new Uint8Array(byteLength)
+  for (let i = 0; i < byteLength; i++) copy[i] = source[at + i]!
+  return copy
+}
+
 const readView = (): ArrayBufferView => {
   const number = readByte()
+  if (number === UINT8_CLASS && !tracked) {
+    const start = position
+    const byteLength = readItemCount(1)
+    if (byteLength <= LONGEST_INLINE) return readShortBytes(byteLength)
+    position = start
+  }
   const buffer = copyInside(readItemCount(1))
   const view = makeView(number, buffer, 0, buffer.byteLength)
   if (tracked) objects.push(view, buffer)

@@ -927,15 +927,20 @@ const writeArrayBuffer = (buffer: ArrayBuffer): void => {
   copyContents(buffer, 0, byteLength)
 }
 
-const isSeen = (value: unknown): boolean =>
-  seenCount > SCANNED
-    ? (numbers ?? seenSet).has(value)
-    : seen.lastIndexOf(value, seenCount - 1) >= 0
+const isSeen = (value: unknown): boolean => {
+  if (seenCount > SCANNED) return (numbers ?? seenSet).has(value)
+  for (let i = 0; i < seenCount; i++) if (seen[i] === value) return true
+  return false
+}
+
+/** Whether it is shared between threads. Asking the prototype first is much faster than asking Node. */
+const isShared = (buffer: ArrayBufferLike): boolean =>
+  getPrototypeOf(buffer) !== ArrayBuffer.prototype && types.isSharedArrayBuffer(buffer)
 
 const writeView = (value: ArrayBufferView, number: number): void => {
   const buffer = value.buffer as ArrayBuffer
   const byteLength = value.byteLength
-  if (types.isSharedArrayBuffer(buffer)) {
+  if (isShared(buffer)) {
     throw new Refusal(value, k.kindOf(SharedArrayBuffer.prototype, buffer).reason)
   }
   if (bufferTransport?.has(buffer)) {

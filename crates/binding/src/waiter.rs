@@ -256,9 +256,12 @@ impl Sleeper {
                 .collect();
             match futex::wait_any(&list, left) {
                 Ok((Woken::Called, Some(index))) => {
-                    if let Some((.., who)) = index.checked_sub(1).and_then(|index| words.get(index))
+                    let called = index.checked_sub(1).and_then(|index| words.get(index));
+                    if let Some((word, _, who)) = called
+                        && !self.woken(*who)
                     {
-                        self.woken(*who);
+                        // Who was called has given up meanwhile; the call may have been the only one.
+                        let _ = futex::wake(word, 1);
                     }
                 }
                 Ok(_) => {}
@@ -267,15 +270,18 @@ impl Sleeper {
         }
     }
 
-    /// Somebody called, whatever the word says: who was called may not be called again.
-    fn woken(&self, who: (usize, u32)) {
+    /// Somebody called, whatever the word says: who was called may not be called again. Says whether there
+    /// was anybody to be told.
+    fn woken(&self, who: (usize, u32)) -> bool {
         let mut list = lock(&self.waiting);
         let place = list.iter().position(|waiting| waiting.who() == who);
-        if let Some(place) = place {
-            let waiting = list.remove(place);
-            drop(list);
-            deliver(vec![(waiting.letterbox, waiting.ticket)]);
-        }
+        let Some(place) = place else {
+            return false;
+        };
+        let waiting = list.remove(place);
+        drop(list);
+        deliver(vec![(waiting.letterbox, waiting.ticket)]);
+        true
     }
 }
 
