@@ -7,12 +7,21 @@ import { createRequire } from 'node:module'
 import type { Duplex } from 'node:stream'
 import type * as Net from 'node:net'
 import type * as Tls from 'node:tls'
-import type { Address, InetAddress } from '../address.js'
+import {
+  type Address,
+  addressFrom,
+  addressType,
+  checkedFamily,
+  type InetAddress,
+  resolvedSync,
+  showAddress,
+  targetOf,
+} from '../address.js'
 import { answering, converse, delivering, type Talk } from '../challenge.js'
 import { Connection } from '../connection.js'
 import { RuntimeError, ValueError } from '../errors.js'
 import { native } from '../native.js'
-import { checked } from '../native-status.js'
+import { checked, fileError } from '../native-status.js'
 import { show } from '../waiting.js'
 
 /**
@@ -23,6 +32,9 @@ export type TlsOptions = Tls.TlsOptions & Tls.ConnectionOptions
 
 /** They take long to load, and few need them. */
 const load = <T>(name: string): T => createRequire(import.meta.url)(name) as T
+
+/** How many may have connected and not been taken in. */
+const BACKLOG = 4096
 
 const hostAndPort = (address: Address | null): readonly [string, number] => {
   if (!Array.isArray(address)) {
@@ -57,9 +69,14 @@ export const openTunnel = (
   options: TlsOptions,
   failed: (error: Error) => void,
 ): Tunnel => {
-  const [host, port] = hostAndPort(outer)
+  const at = hostAndPort(outer)
   const tls = load<typeof Tls>('node:tls')
   const net = load<typeof Net>('node:net')
+  // Node would look up the host first, and the address is wanted now.
+  const target = resolvedSync(targetOf(at, checkedFamily(addressType(at))))
+  const fd = native.openListener(target, BACKLOG, -1)
+  if (fd < 0) throw fileError(fd, 'bind', showAddress(at))
+  const address = addressFrom(native.addressOfSocket(fd))
   const open = new Set<Duplex>()
   const server = tls.createServer(options, (socket) => {
     const within = net.connect({ path: inner as string })
@@ -72,10 +89,9 @@ export const openTunnel = (
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   server.on('error', failed)
-  server.listen({ host: host === '' ? '0.0.0.0' : host, port })
-  const bound = server.address() as Net.AddressInfo | null
+  server.listen({ fd })
   return {
-    address: bound === null ? [host, port] : [bound.address, bound.port],
+    address,
     close() {
       server.close()
       for (const stream of open) stream.destroy()
