@@ -15,6 +15,7 @@ import {
   SyncManager,
   slice,
 } from 'node-multiprocessing/managers'
+import { cert, key } from './fixtures/managers/certificate.js'
 import * as child from './fixtures/managers/programs.js'
 import { collectGarbage } from './helpers/garbage.js'
 import { underWatchdog } from './helpers/watchdog.js'
@@ -335,6 +336,40 @@ test.serial('in worker threads', async (t) => {
   const [code] = await once(worker, 'exit')
   t.is(code, 0)
   t.deepEqual(await list.copy(), [1, 2])
+})
+
+test.serial('over TLS', async (t) => {
+  const address = ['127.0.0.1', 0] as const
+  const own = new ShopManager({ address, tls: { key, cert, ca: cert } })
+  await own.start()
+  try {
+    const shop = await own.Shop()
+    t.is(await shop.buy('apple'), 1)
+    const list = await own.list<unknown>()
+    const large = new Float64Array(200_000).fill(1.5)
+    await list.append(large)
+    t.deepEqual(await list.get(0), large)
+    t.throws(() => list.lenSync(), { instanceOf: mp.RuntimeError, message: /Promise forms/ })
+    const p = new mp.Process({ target: child.appendPid, args: [list] })
+    p.start()
+    await p.join()
+    t.is(p.exitcode, 0)
+    t.is(await list.get(1), p.pid)
+
+    const at = own.address!
+    const trusting = new SyncManager({ address: at, tls: { ca: cert }, authkey: Buffer.from('wrong') })
+    await t.throwsAsync(trusting.connect(), { instanceOf: mp.AuthenticationError })
+    const { authkey } = mp.currentProcess()
+    const doubting = new SyncManager({ address: at, tls: {}, authkey })
+    await t.throwsAsync(doubting.connect(), { message: /self.signed/ })
+    t.throws(() => new SyncManager({ tls: { key, cert }, serializer: 'pickle' }), {
+      instanceOf: mp.ValueError,
+    })
+    await t.throwsAsync(new SyncManager({ tls: { key, cert } }).start(), { instanceOf: mp.ValueError })
+  } finally {
+    await own.shutdown()
+  }
+  t.is(own._process?.exitcode, 0)
 })
 
 test.serial('classes of proxies of the program', async (t) => {

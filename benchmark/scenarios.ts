@@ -5,6 +5,12 @@ import { share1Gib } from './handover/scenario.js'
 import { largeBuffers } from './large-buffers/scenario.js'
 import { lockContended, lockUncontended } from './lock/scenario.js'
 import { networkScenarios } from './network/scenarios.js'
+import {
+  managerClients,
+  managerGet,
+  managerMemory,
+  managerPipelined,
+} from './manager/scenarios.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { pickleScenarios } from './pickle/scenarios.js'
@@ -51,6 +57,10 @@ export const scenarios: readonly Scenario[] = [
   poolSharedArray,
   poolStart,
   poolGrowth,
+  managerGet,
+  managerPipelined,
+  managerClients,
+  managerMemory,
   sharedMemorySmall,
   sharedMemoryUntouched,
   sharedMemoryLarge,

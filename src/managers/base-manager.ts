@@ -7,7 +7,7 @@ import type { Address } from '../address.js'
 import { Client, ClientSync } from '../client.js'
 import { type Connection, Pipe } from '../connection.js'
 import type { BaseContext } from '../context.js'
-import { EOFError, ProcessError, RuntimeError } from '../errors.js'
+import { EOFError, ProcessError, RuntimeError, ValueError } from '../errors.js'
 import { Finalize } from '../finalize.js'
 import { provideReference } from '../functions.js'
 import { info } from '../logger.js'
@@ -26,6 +26,7 @@ import { type BaseProxy, errorOf, type ProxyType, proxyFor } from './proxy.js'
 import type { Registered, RegisteredTypes } from './registry.js'
 import type { Server } from './server.js'
 import { type Beginning, managerServerMain, type ServerKind, serverOf } from './server-process.js'
+import { connectThrough, onlyPromises, type TlsOptions } from './tls.js'
 import './default-types.js'
 import './serializers.js'
 
@@ -40,6 +41,11 @@ export interface ManagerOptions {
    * clients of CPython's.
    */
   serializer?: NamedSerializer
+  /**
+   * What TLS needs, as Node's `tls` has it; without, there is none. The address is a host and a port then,
+   * and clients use the Promise forms only.
+   */
+  tls?: TlsOptions | undefined
   /** Whose start method the server is started by; the program's if not given. */
   context?: BaseContext | null
   /** Milliseconds that the server may take to end by itself at `shutdown`; 1,000 if not given. */
@@ -160,6 +166,7 @@ export class BaseManager {
   #address: Address | null
   readonly #authkey: Uint8Array
   readonly #serializer: NamedSerializer
+  readonly #tls: TlsOptions | undefined
   readonly #context: BaseContext | null
   readonly #shutdownTimeout: number
   #state: 0 | 1 | 2 = State.INITIAL
@@ -174,11 +181,16 @@ export class BaseManager {
     address,
     authkey,
     serializer = 'native',
+    tls,
     context,
     shutdownTimeout = 1000,
   }: ManagerOptions = {}) {
     isPickle(serializer)
+    if (tls !== undefined && isPickle(serializer)) {
+      throw new ValueError('managers speak over TLS in their own language only')
+    }
     this.#serializer = serializer
+    this.#tls = tls
     if (authkey !== undefined && authkey !== null && !(authkey instanceof Uint8Array)) {
       throw new TypeError(`authkey must be bytes, not ${show(authkey)}`)
     }
@@ -279,7 +291,7 @@ export class BaseManager {
    */
   async connect(): Promise<void> {
     const before = this.#knownSecret()
-    if (before !== undefined) (await Client(this.#addressToConnect(), this.#clientOptions)).close()
+    if (before !== undefined) (await this.#newConnection()).close()
     const peer = this.#connecting()
     try {
       await peer.connect()
@@ -294,6 +306,7 @@ export class BaseManager {
   /** The same, blocking. */
   connectSync(): void {
     const before = this.#knownSecret()
+    if (this.#tls !== undefined) throw onlyPromises()
     if (before !== undefined) ClientSync(this.#addressToConnect(), this.#clientOptions).close()
     const peer = this.#connecting()
     try {
@@ -321,6 +334,7 @@ export class BaseManager {
       address: this.#address,
       authkey: this.#authkey,
       serializer: this.#serializer,
+      tls: this.#tls,
     })
     this.#address = server.address
     return server
@@ -335,6 +349,9 @@ export class BaseManager {
    * Mirrors `BaseManager.shutdown`.
    */
   async shutdown(): Promise<void> {
+    if (this.#tls !== undefined && this.#state === State.STARTED && this.#process?.isAlive()) {
+      await this.#asked(this.#peer(), 'shutdown', []).catch(() => {})
+    }
     const process_ = this.#ending()
     if (process_ === undefined) return
     await process_.join(this.#shutdownTimeout)
@@ -452,7 +469,7 @@ export class BaseManager {
   }
 
   get #secret(): Secret {
-    return { authkey: this.#authkey, serializer: this.#serializer }
+    return { authkey: this.#authkey, serializer: this.#serializer, tls: this.#tls }
   }
 
   #checkInitial(): void {
@@ -475,6 +492,7 @@ export class BaseManager {
       address: this.#address,
       authkey: this.#authkey,
       serializer: this.#serializer,
+      tls: this.#tls,
       initializer,
       initargs: [...initargs],
     }
@@ -513,6 +531,12 @@ export class BaseManager {
   #addressToConnect(): Address {
     if (this.#address === null) throw new ProcessError('there is no address to connect to')
     return this.#address
+  }
+
+  async #newConnection(): Promise<Connection> {
+    const address = this.#addressToConnect()
+    if (this.#tls === undefined) return await Client(address, this.#clientOptions)
+    return await connectThrough(address, this.#authkey, this.#tls)
   }
 
   get #clientOptions(): { authkey: Uint8Array } {
@@ -574,7 +598,7 @@ export class BaseManager {
     info('sending shutdown message to manager')
     try {
       const peer = peerAt(this.#address!)
-      if (this.#process.isAlive()) resultOf(peer.requestSync('', 'shutdown', [], undefined))
+      if (this.#process.isAlive() && peer.blocks) resultOf(peer.requestSync('', 'shutdown', [], undefined))
       peer.close()
     } catch {
       // It is gone, or does not answer: the process says which.

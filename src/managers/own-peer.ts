@@ -11,6 +11,7 @@ import { ENDLESS } from '../waiting.js'
 import { Channel, type ChannelOwner } from './channel.js'
 import { channelOver } from './own-client.js'
 import { forget, type Handler, type Peer, secretOf } from './peers.js'
+import { connectThrough, onlyPromises } from './tls.js'
 import { numberIn, type Reply, type Request, RETURN } from './protocol.js'
 
 /** A server, as its client sees it. */
@@ -31,6 +32,10 @@ export class OwnPeer implements ChannelOwner, Peer {
 
   constructor(address: Address) {
     this.address = address
+  }
+
+  get blocks(): boolean {
+    return secretOf(this.address).tls === undefined
   }
 
   /** Whether it is of no use any more. */
@@ -84,6 +89,7 @@ export class OwnPeer implements ChannelOwner, Peer {
     args: readonly unknown[],
     kwds: object | undefined,
   ): Reply {
+    if (!this.blocks) throw onlyPromises()
     const channel = this.#channel ?? this.connectSync()
     if (this.#gone !== undefined) throw this.#gone
     const number = ++this.#number
@@ -168,7 +174,11 @@ export class OwnPeer implements ChannelOwner, Peer {
   /** Connects, if that has not been done. */
   async connect(): Promise<void> {
     if (this.#channel !== undefined) return
-    this.#connecting ??= Client(this.address, { authkey: secretOf(this.address).authkey }).then(
+    if (this.#connecting !== undefined) return await this.#connecting
+    const { authkey, tls } = secretOf(this.address)
+    const connection =
+      tls === undefined ? Client(this.address, { authkey }) : connectThrough(this.address, authkey, tls)
+    this.#connecting = connection.then(
       (connection) => void this.#connected(connection),
       (error) => {
         this.#connecting = undefined
@@ -183,6 +193,7 @@ export class OwnPeer implements ChannelOwner, Peer {
   connectSync(): Channel {
     if (this.#channel !== undefined) return this.#channel
     if (this.#gone !== undefined) throw this.#gone
+    if (!this.blocks) throw onlyPromises()
     return this.#connected(ClientSync(this.address, { authkey: secretOf(this.address).authkey }))
   }
 

@@ -7,6 +7,7 @@ import { registerAfterFork } from '../after-fork.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
 import type { NamedSerializer } from '../serializer.js'
 import type { Reply, ReplyKind } from './protocol.js'
+import type { TlsOptions } from './tls.js'
 
 /** Takes what came of a request: the reply, or why there is none. */
 export interface Handler {
@@ -19,6 +20,8 @@ export interface Secret {
   readonly authkey: Uint8Array
   /** What it and its clients say to one another; `native` if not given. */
   readonly serializer?: NamedSerializer
+  /** What TLS needs, where it is used. */
+  readonly tls?: TlsOptions | undefined
 }
 
 /** A server, as its client sees it. */
@@ -51,6 +54,8 @@ export interface Peer {
   arrive(ident: string, ticket: string): void
   /** Requests made by `run` go in one message, and their replies come in one. */
   batch<T>(run: () => T): T
+  /** Whether Sync forms can be used. */
+  readonly blocks: boolean
   /** Connects, if that has not been done. */
   connect(): Promise<void>
   /** The same, blocking. */

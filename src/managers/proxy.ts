@@ -254,7 +254,7 @@ export class BaseProxy implements Caller {
     const secret = isForChild() ? ownSecretOf(address) : undefined
     const type = this.constructor as ProxyType
     const kind = typeNames.get(type) ?? (automatic.has(type) ? null : type)
-    return [typeid, address, id, this.#exposed ?? null, kind, ticket, secret?.authkey ?? null, secret?.serializer ?? null]
+    return [typeid, address, id, this.#exposed ?? null, kind, ticket, secret?.authkey ?? null, secret?.serializer ?? null, secret?.tls ?? null]
   }
 
   static {
@@ -272,7 +272,7 @@ export class BaseProxy implements Caller {
     if (server !== undefined) server.referents.lend(id, ticket)
     else {
       const peer = this.#peerNow()
-      peer.connectSync()
+      if (peer.blocks) peer.connectSync()
       peer.tell('lend', [id, ticket], true)
     }
     return ticket
@@ -456,14 +456,18 @@ const methodsOf = (token: Token): string[] => {
 }
 
 const rebuild = (state: unknown): BaseProxy => {
-  const [typeid, address, id, exposed, kind, ticket, authkey, serializer] = Array.isArray(state)
+  const [typeid, address, id, exposed, kind, ticket, authkey, serializer, tls] = Array.isArray(state)
     ? state
     : []
   if (typeof typeid !== 'string' || typeof id !== 'string' || typeof ticket !== 'string') {
     throw new UnpicklingError('a proxy is malformed')
   }
   if (authkey instanceof Uint8Array) {
-    remember(address, { authkey: new Uint8Array(authkey), serializer: serializer ?? 'native' })
+    remember(address, {
+      authkey: new Uint8Array(authkey),
+      serializer: serializer ?? 'native',
+      tls: tls ?? undefined,
+    })
   }
   const token = new Token(typeid, address, id)
   const options = { exposed: exposed ?? undefined, ticket }

@@ -31,6 +31,7 @@ interface Pending {
 export class PythonPeer implements Peer {
   readonly address: Address
   readonly owner: number = process.pid
+  readonly blocks: boolean = true
   abandoned = false
   #connection: Connection | undefined
   #connecting: Promise<Connection> | undefined

@@ -9,6 +9,7 @@ import { currentProcess, stateOf } from '../process-state.js'
 import type { NamedSerializer } from '../serializer.js'
 import type { RegisteredTypes } from './registry.js'
 import { Server } from './server.js'
+import type { TlsOptions } from './tls.js'
 import { SharedMemoryServer } from './shared-memory-server.js'
 
 /** Which server a class of managers has. */
@@ -21,6 +22,7 @@ export interface ServerTask {
   readonly address: Address | null
   readonly authkey: Uint8Array
   readonly serializer: NamedSerializer
+  readonly tls?: TlsOptions | undefined
   readonly initializer: ((...args: any[]) => unknown) | null
   readonly initargs: readonly unknown[]
 }
@@ -36,7 +38,7 @@ export const serverOf = (
 
 /** Serves until told to stop, or until the process that has started it is gone. */
 export const managerServerMain = async (writer: Connection, task: ServerTask): Promise<void> => {
-  const { kind, types, address, authkey, serializer, initializer, initargs } = task
+  const { kind, types, address, authkey, serializer, tls, initializer, initargs } = task
   // SIGINT is for the program, which tells the server when it is over.
   process.on('SIGINT', () => {})
   // A server may have children, for the pools in it: it ends them itself.
@@ -44,7 +46,7 @@ export const managerServerMain = async (writer: Connection, task: ServerTask): P
   let server: Server
   try {
     await initializer?.(...initargs)
-    server = serverOf(kind, { types, address, authkey, serializer })
+    server = serverOf(kind, { types, address, authkey, serializer, tls })
   } catch (error) {
     await writer.send({ error })
     throw error

@@ -21,6 +21,7 @@ import { prepared, type Registered, type RegisteredTypes, registered } from './r
 import { serving } from './serving.js'
 import { type Answer, type Call, during, Session } from './session.js'
 import { showReferent } from './show-value.js'
+import { openTunnel, type TlsOptions, type Tunnel } from './tls.js'
 import { copyOf } from './types.js'
 
 /** How a {@link Server} is made. */
@@ -29,6 +30,7 @@ export interface ServerOptions {
   readonly address: Address | null
   readonly authkey: Uint8Array
   readonly serializer: NamedSerializer
+  readonly tls?: TlsOptions | undefined
 }
 
 /** How many may have connected and not been taken in. */
@@ -73,26 +75,32 @@ export class Server {
   /** @internal What clients refer to that say nothing of who they are. */
   readonly strangers = new Session()
   readonly #clients = new Set<ClientTalk>()
+  readonly #tunnel: Tunnel | undefined
   #stopped: { resolve: () => void } | undefined
+  #failure: Error | undefined
   #serving: Promise<void> | undefined
   #over = false
   readonly #controls: Readonly<Record<string, Control>>
 
   /** @internal Made by {@link BaseManager.getServer}. */
-  constructor({ types, address, authkey, serializer }: ServerOptions) {
+  constructor({ types, address, authkey, serializer, tls }: ServerOptions) {
     if (!(authkey instanceof Uint8Array)) {
       throw new TypeError(`Authkey ${show(authkey)} is type ${typeof authkey}, not bytes`)
     }
     this.types = types
     this.#takeIn = takers[serializer]
     const options = { authkey, backlog: BACKLOG }
-    this.#listener = address === null ? new Listener(options) : new Listener(address, options)
+    const inside = address === null || tls !== undefined
+    this.#listener = inside ? new Listener(options) : new Listener(address, options)
+    if (tls !== undefined) {
+      this.#tunnel = openTunnel(address, this.#listener.address, tls, (error) => this.#fail(error))
+    }
     this.#controls = this.moreControls()
   }
 
   /** Where it listens. */
   get address(): Address {
-    return this.#listener.address
+    return this.#tunnel?.address ?? this.#listener.address
   }
 
   /**
@@ -111,6 +119,7 @@ export class Server {
   stop(): void {
     if (this.#over) return
     this.#over = true
+    this.#tunnel?.close()
     this.#listener.close()
     for (const client of [...this.#clients]) client.close()
     this.referents.clear()
@@ -208,6 +217,12 @@ export class Server {
       }
     }
     await stopped
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error
+    this.stop()
   }
 
   #returned(call: Call, entry: Entry, method: string, value: unknown, answer: Answer): void {
