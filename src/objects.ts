@@ -265,6 +265,7 @@ export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
 
 /** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
 export const rebuildWithModules = (message: Arrived): unknown => {
+  if (message.failure !== undefined) return rebuild(message, true)
   const missing = importModules(neededBy(message))
   if (missing === undefined) return rebuild(message, true)
   // The bytes may be the scratch, which the next message overwrites while the modules are imported.
