@@ -96,7 +96,7 @@ test.serial(
           // On a busy machine nothing would ever be done if those were killed that have only started.
           const able = pool.stats().workers.filter(({ tasks }) => tasks > 0)
           const victim = able[Math.floor(Math.random() * able.length)]
-          if (victim !== undefined) process.kill(victim.pid, 'SIGKILL')
+          pool.workers.find(({ pid }) => pid === victim?.pid)?.kill()
         }
       })()
       const calls = Array.from({ length: 30_000 }, (_, i) => pool.apply(tasks.square, [i]))

@@ -103,7 +103,7 @@ export const soak = async (time: number, log: (line: string) => void): Promise<S
         const able = random(5) === 0 ? workers : workers.filter(({ tasks }) => tasks > 0)
         const victim = able[random(able.length)]
         if (victim === undefined || over) continue
-        process.kill(victim.pid, 'SIGKILL')
+        pool.workers.find(({ pid }) => pid === victim.pid)?.kill()
         killed++
       }
     })()
