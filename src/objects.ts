@@ -295,6 +295,7 @@ export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
 
 /** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
 export const rebuildWithModules = (message: Arrived, take: () => void = () => {}): unknown => {
+  if (message.failure !== undefined) return rebuild(message, true)
   const missing = importModules(neededBy(message, take))
   if (missing === undefined) {
     take()

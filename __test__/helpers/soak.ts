@@ -98,10 +98,12 @@ export const soak = async (time: number, log: (line: string) => void): Promise<S
     const killer = (async () => {
       while (!over) {
         await sleep(5 + random(100))
-        const { workers } = pool
-        const victim = workers[random(workers.length)]
+        // Mostly one that has done something: on a busy machine nothing would be done else.
+        const { workers } = pool.stats()
+        const able = random(5) === 0 ? workers : workers.filter(({ tasks }) => tasks > 0)
+        const victim = able[random(able.length)]
         if (victim === undefined || over) continue
-        victim.kill()
+        pool.workers.find(({ pid }) => pid === victim.pid)?.kill()
         killed++
       }
     })()
