@@ -185,9 +185,16 @@ const arrivedAmong = (
     if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
     return layout
   }
-  if (take === undefined) return arrivedFrame(() => partsOf(message, layOut()), () => [])
+  if (take === undefined)
+    return arrivedFrame(
+      () => partsOf(message, layOut()),
+      () => [],
+    )
   const frame = wellFormed(() => partsOf(message, layOut()))
-  return arrivedFrame(() => frame, () => take(frame.descriptors))
+  return arrivedFrame(
+    () => frame,
+    () => take(frame.descriptors),
+  )
 }
 
 /** Its object, as {@link objectFromSync}. */

@@ -1,4 +1,4 @@
-import { float, Float, pickle } from 'node-multiprocessing'
+import { Float, float, pickle } from 'node-multiprocessing'
 
 const hexOfDouble = (value: number): string => {
   const bytes = Buffer.alloc(8)
@@ -81,7 +81,11 @@ export const described = (value: unknown, seen = new Map<unknown, number>()): un
   }
   if (value instanceof pickle.NumpyScalar) {
     const { dtype, value: number } = value
-    return ['scalar', dtype, pickle.dumps(value).includes(dtype.slice(1)) ? scalarHex(dtype, number) : '']
+    return [
+      'scalar',
+      dtype,
+      pickle.dumps(value).includes(dtype.slice(1)) ? scalarHex(dtype, number) : '',
+    ]
   }
   if (value instanceof Error) {
     const again = pickle.loads(pickle.dumps(value), { lossless: true })
@@ -116,7 +120,8 @@ const exact = (item: number | bigint): unknown =>
 const scalarHex = (dtype: string, value: number | bigint | boolean): string => {
   const bytes = Buffer.alloc(8)
   const size = Number(dtype.slice(2))
-  if (dtype[1] === 'f') size === 4 ? bytes.writeFloatLE(Number(value)) : bytes.writeDoubleLE(Number(value))
+  if (dtype[1] === 'f')
+    size === 4 ? bytes.writeFloatLE(Number(value)) : bytes.writeDoubleLE(Number(value))
   else bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)))
   return bytes.subarray(0, size).toString('hex')
 }
