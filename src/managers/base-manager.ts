@@ -251,6 +251,7 @@ export class BaseManager {
       }
     }
     // biome-ignore lint/complexity/noThisInStatic: the class that it was called on.
+    // biome-ignore lint/complexity/noUselessThisAlias: it is used several times.
     const type = this
     const { types, proxytypes } = registryOf(type)
     types[typeid] = {
