@@ -22,7 +22,10 @@ import { underWatchdog } from './helpers/watchdog.js'
 
 class ShopBase extends SyncManager {}
 const ShopManager = ShopBase.register('Shop', child.Shop)
-  .register('Guarded', child.Shop, { exposed: ['buy', 'visitors'], methodToTypeid: { visitors: 'list' } })
+  .register('Guarded', child.Shop, {
+    exposed: ['buy', 'visitors'],
+    methodToTypeid: { visitors: 'list' },
+  })
   .register('prices', () => new Map([['apple', 3]]), { proxytype: DictProxy })
   .register('tree', () => [1, [2, 3]], { proxytype: ListProxy })
 
@@ -64,7 +67,10 @@ test.serial('objects of a class of the program', async (t) => {
   await t.throwsAsync(shop.buyLater('pear'), { instanceOf: child.OutOfStock })
   t.throws(() => shop.buySync('pear'), { instanceOf: child.OutOfStock })
   t.is(await shop.throwsText().catch((text: unknown) => text), 'text')
-  await t.throwsAsync(shop.secret(), { instanceOf: RemoteError, message: /^Unserializable message: / })
+  await t.throwsAsync(shop.secret(), {
+    instanceOf: RemoteError,
+    message: /^Unserializable message: /,
+  })
   t.throws(() => shop.secretSync(), { instanceOf: RemoteError })
   t.is((shop as unknown as { _hidden: unknown })._hidden, undefined)
   await t.throwsAsync(shop._callmethod('_hidden'), {
@@ -85,7 +91,10 @@ test.serial('what a method returns may be shared', async (t) => {
   t.is((shop as unknown as { add?: unknown }).add, undefined)
   const prices = await manager.prices()
   await prices.set('pear', 4)
-  t.deepEqual(await prices.items(), [['apple', 3], ['pear', 4]])
+  t.deepEqual(await prices.items(), [
+    ['apple', 3],
+    ['pear', 4],
+  ])
   const tree = await manager.tree()
   t.deepEqual(await tree.at(-1), [2, 3])
   t.is(await tree.at(2), undefined)
@@ -93,10 +102,19 @@ test.serial('what a method returns may be shared', async (t) => {
 })
 
 test.serial('types that are not registered, and wrong arguments', async (t) => {
-  await t.throwsAsync(manager._create('Nothing', []), { instanceOf: RemoteError, message: /KeyError/ })
+  await t.throwsAsync(manager._create('Nothing', []), {
+    instanceOf: RemoteError,
+    message: /KeyError/,
+  })
   t.throws(() => manager._createSync('Iterator', []), { instanceOf: RemoteError })
-  await t.throwsAsync(manager.Queue('many' as unknown as number), { instanceOf: RemoteError, message: /maxsize/ })
-  await t.throwsAsync(manager._control('#nothing'), { instanceOf: RemoteError, message: /unrecognized/ })
+  await t.throwsAsync(manager.Queue('many' as unknown as number), {
+    instanceOf: RemoteError,
+    message: /maxsize/,
+  })
+  await t.throwsAsync(manager._control('#nothing'), {
+    instanceOf: RemoteError,
+    message: /unrecognized/,
+  })
   await t.throwsAsync(manager._control('constructor'), { instanceOf: RemoteError })
   const list = await manager.list<unknown>()
   await t.throwsAsync(list.append(new WeakSet()), { instanceOf: mp.PicklingError })
@@ -111,11 +129,16 @@ test.serial('types that are not registered, and wrong arguments', async (t) => {
 
 test.serial('managers that are not started', async (t) => {
   const other = new SyncManager()
-  await t.throwsAsync(other.list(), { instanceOf: mp.ProcessError, message: 'server not yet started' })
+  await t.throwsAsync(other.list(), {
+    instanceOf: mp.ProcessError,
+    message: 'server not yet started',
+  })
   await t.throwsAsync(other.shutdown(), { instanceOf: mp.RuntimeError })
   await t.throwsAsync(other.connect(), { instanceOf: mp.ProcessError })
   const failed = new ShopManager()
-  await t.throwsAsync(failed.start({ initializer: child.failing }), { instanceOf: child.OutOfStock })
+  await t.throwsAsync(failed.start({ initializer: child.failing }), {
+    instanceOf: child.OutOfStock,
+  })
   const elsewhere = new SyncManager({ address: '/nowhere/at/all' })
   await t.throwsAsync(elsewhere.connect(), { instanceOf: mp.FileNotFoundError })
   await t.throwsAsync(elsewhere.start(), { code: 'ENOENT' })
@@ -161,7 +184,13 @@ test.serial('lists and dictionaries, as Python has them and as JavaScript does',
   t.is(await dict.size(), 2)
   const iterator = await dict.iter()
   t.deepEqual([...iterator], ['a', 'b'])
-  t.deepEqual(await dict._getvalue(), new Map<unknown, unknown>([['a', 1], ['b', 2]]))
+  t.deepEqual(
+    await dict._getvalue(),
+    new Map<unknown, unknown>([
+      ['a', 1],
+      ['b', 2],
+    ]),
+  )
   t.deepEqual(list._getvalueSync(), await list.copy())
 })
 
@@ -357,7 +386,11 @@ test.serial('over TLS', async (t) => {
     t.is(await list.get(1), p.pid)
 
     const at = own.address!
-    const trusting = new SyncManager({ address: at, tls: { ca: cert }, authkey: Buffer.from('wrong') })
+    const trusting = new SyncManager({
+      address: at,
+      tls: { ca: cert },
+      authkey: Buffer.from('wrong'),
+    })
     await t.throwsAsync(trusting.connect(), { instanceOf: mp.AuthenticationError })
     const { authkey } = mp.currentProcess()
     const doubting = new SyncManager({ address: at, tls: {}, authkey })
@@ -365,7 +398,9 @@ test.serial('over TLS', async (t) => {
     t.throws(() => new SyncManager({ tls: { key, cert }, serializer: 'pickle' }), {
       instanceOf: mp.ValueError,
     })
-    await t.throwsAsync(new SyncManager({ tls: { key, cert } }).start(), { instanceOf: mp.ValueError })
+    await t.throwsAsync(new SyncManager({ tls: { key, cert } }).start(), {
+      instanceOf: mp.ValueError,
+    })
   } finally {
     await own.shutdown()
   }

@@ -4,13 +4,8 @@ import { closureAgain, closureFirst } from './closure/scenario.js'
 import { share1Gib } from './handover/scenario.js'
 import { largeBuffers } from './large-buffers/scenario.js'
 import { lockContended, lockUncontended } from './lock/scenario.js'
+import { managerClients, managerGet, managerMemory, managerPipelined } from './manager/scenarios.js'
 import { networkScenarios } from './network/scenarios.js'
-import {
-  managerClients,
-  managerGet,
-  managerMemory,
-  managerPipelined,
-} from './manager/scenarios.js'
 import { objectRoundTrip } from './object-round-trip/scenario.js'
 import { oneWayObjects } from './one-way-objects/scenario.js'
 import { pickleScenarios } from './pickle/scenarios.js'

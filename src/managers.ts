@@ -51,8 +51,8 @@ export { managerServerMain } from './managers/server-process.js'
 export { type SetCalls, SetProxy, type SetSource } from './managers/set-proxy.js'
 export { SharedMemoryManager } from './managers/shared-memory-manager.js'
 export { Slice, slice } from './managers/slice.js'
-export type { TlsOptions } from './managers/tls.js'
 export { Manager, ManagerSync, SyncManager } from './managers/sync-manager.js'
+export type { TlsOptions } from './managers/tls.js'
 export {
   type ArrayCalls,
   ArrayProxy,

@@ -199,9 +199,16 @@ export const arrivedAmong = (
     if (typeof layout === 'number') throw new UnpicklingError('the table of buffers is cut short')
     return layout
   }
-  if (take === undefined) return arrivedFrame(() => partsOf(message, layOut()), () => [])
+  if (take === undefined)
+    return arrivedFrame(
+      () => partsOf(message, layOut()),
+      () => [],
+    )
   const frame = wellFormed(() => partsOf(message, layOut()))
-  return arrivedFrame(() => frame, () => take(frame.descriptors))
+  return arrivedFrame(
+    () => frame,
+    () => take(frame.descriptors),
+  )
 }
 
 /** Its object, as {@link objectFromSync}. */
@@ -295,8 +302,8 @@ export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
 
 /** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
 export const rebuildWithModules = (message: Arrived, take: () => void = () => {}): unknown => {
-  if (message.failure !== undefined) return rebuild(message, true)
-  const missing = importModules(neededBy(message, take))
+  const missing =
+    message.failure === undefined ? importModules(neededBy(message, take)) : undefined
   if (missing === undefined) {
     take()
     return rebuild(message, true)

@@ -47,7 +47,11 @@ test.serial('the server is killed under load', async (t) => {
       Array.from({ length: 3 }, async () => {
         const running = new mp.Event()
         const [reader, writer] = mp.Pipe({ duplex: false })
-        const p = new mp.Process({ target: child.callForEver, args: [dict, running, writer], daemon: true })
+        const p = new mp.Process({
+          target: child.callForEver,
+          args: [dict, running, writer],
+          daemon: true,
+        })
         p.start()
         writer.close()
         await running.wait(30_000)

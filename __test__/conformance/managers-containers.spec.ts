@@ -32,7 +32,8 @@ managedRow('_TestContainers.test_list', async (t, { manager, call }) => {
 })
 
 /** The methods of Python's MutableSequence, as they are called here. */
-const SEQUENCE = 'get set delete len insert append reverse extend pop remove iadd has reversed index count'
+const SEQUENCE =
+  'get set delete len insert append reverse extend pop remove iadd has reversed index count'
 
 managedRow('_TestContainers.test_list_isinstance', async (t, { manager, call }) => {
   const a = await call(manager, 'list')
@@ -89,7 +90,10 @@ managedRow('_TestContainers.test_dict', async (t, { manager, call }) => {
   t.deepEqual(await call(d, 'copy'), new Map(indices.map((i, n) => [i, letters[n]])))
   t.deepEqual(await call(d, 'keys'), indices)
   t.deepEqual(await call(d, 'values'), letters)
-  t.deepEqual(await call(d, 'items'), indices.map((i, n) => [i, letters[n]]))
+  t.deepEqual(
+    await call(d, 'items'),
+    indices.map((i, n) => [i, letters[n]]),
+  )
   t.false(await call(d, 'has', '65'), 'a number is another key than its text')
 })
 
@@ -108,7 +112,11 @@ managedRow('_TestContainers.test_dict_isinstance', async (t, { manager, call }) 
 
 managedRow('_TestContainers.test_dict_iter', async (t, { manager, call, calls: { form } }) => {
   const indices = [65, 66, 67, 68, 69]
-  const d = await call(manager, 'dict', indices.map((i) => [i, String.fromCharCode(i)]))
+  const d = await call(
+    manager,
+    'dict',
+    indices.map((i) => [i, String.fromCharCode(i)]),
+  )
   const iterate = () => (form === 'Sync' ? d[Symbol.iterator]() : d[Symbol.asyncIterator]())
   let it = iterate()
   const seen: unknown[] = []
@@ -129,7 +137,8 @@ managedRow('_TestContainers.test_dict_proxy_nested', async (t, { manager, call }
   let pets = await call(manager, 'dict', { ferrets: 2, hamsters: 4 })
   let supplies = await call(manager, 'dict', { water: 10, feed: 3 })
   const d = await call(manager, 'dict', { pets, supplies })
-  const inner = async (key: string, name: string) => call(await call(d, 'getItem', key), 'getItem', name)
+  const inner = async (key: string, name: string) =>
+    call(await call(d, 'getItem', key), 'getItem', name)
 
   t.is(await call(supplies, 'getItem', 'water'), 10)
   t.is(await inner('supplies', 'water'), 10)

@@ -94,7 +94,11 @@ rowInBothForms('_TestRemoteManager.test_remote', async (t, { context, calls }) =
   await call(manager, 'start')
   try {
     const options = { address: manager.address, authkey }
-    const p = new context.Process({ target: child.putOver, args: [form, options, VALUES], daemon: true })
+    const p = new context.Process({
+      target: child.putOver,
+      args: [form, options, VALUES],
+      daemon: true,
+    })
     p.start()
     const manager2 = new child.QueueManager2(options)
     await call(manager2, 'connect')
@@ -141,21 +145,24 @@ rowInBothForms('_TestManagerRestart.test_rapid_restart', async (t, { context, ca
   second._process?.close()
 })
 
-rowInBothForms('TestInitializers.test_manager_initializer', async (t, { context, calls: { form } }) => {
-  const call = calling(form)
-  const manager = await call(context, 'Manager')
-  try {
-    const namespace = await call(manager, 'Namespace')
-    await call(namespace, 'set', 'test', 0)
-    const other = new SyncManager({ context })
-    await t.throwsAsync(() => call(other, 'start', { initializer: 1 }), { instanceOf: TypeError })
-    await call(other, 'start', { initializer: child.initialize, initargs: [namespace] })
-    t.is(await call(namespace, 'get', 'test'), 1)
-    await call(other, 'shutdown')
-    await call(other, 'join')
-    other._process?.close()
-  } finally {
-    await call(manager, 'shutdown')
-    manager._process?.close()
-  }
-})
+rowInBothForms(
+  'TestInitializers.test_manager_initializer',
+  async (t, { context, calls: { form } }) => {
+    const call = calling(form)
+    const manager = await call(context, 'Manager')
+    try {
+      const namespace = await call(manager, 'Namespace')
+      await call(namespace, 'set', 'test', 0)
+      const other = new SyncManager({ context })
+      await t.throwsAsync(() => call(other, 'start', { initializer: 1 }), { instanceOf: TypeError })
+      await call(other, 'start', { initializer: child.initialize, initargs: [namespace] })
+      t.is(await call(namespace, 'get', 'test'), 1)
+      await call(other, 'shutdown')
+      await call(other, 'join')
+      other._process?.close()
+    } finally {
+      await call(manager, 'shutdown')
+      manager._process?.close()
+    }
+  },
+)

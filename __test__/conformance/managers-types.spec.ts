@@ -18,7 +18,10 @@ managedRow('TestSyncManagerTypes.test_lock', async (t, { manager, call, calls, r
   t.is(await run(child.acquires, calls.form, lock), 0)
   t.true(await call(lock, 'locked'))
   await call(lock, 'release')
-  await t.throwsAsync(() => call(lock, 'release'), { message: 'release unlocked lock', name: 'RuntimeError' })
+  await t.throwsAsync(() => call(lock, 'release'), {
+    message: 'release unlocked lock',
+    name: 'RuntimeError',
+  })
 })
 
 managedRow('TestSyncManagerTypes.test_rlock', async (t, { manager, call, calls, run }) => {
@@ -35,12 +38,15 @@ managedRow('TestSyncManagerTypes.test_semaphore', async (t, { manager, call, cal
   t.true(await call(semaphore, 'acquire', { block: false }))
 })
 
-managedRow('TestSyncManagerTypes.test_bounded_semaphore', async (t, { manager, call, calls, run }) => {
-  const semaphore = await call(manager, 'BoundedSemaphore')
-  t.is(await run(child.acquires, calls.form, semaphore), 0)
-  await call(semaphore, 'release')
-  await t.throwsAsync(() => call(semaphore, 'release'), { name: 'ValueError' })
-})
+managedRow(
+  'TestSyncManagerTypes.test_bounded_semaphore',
+  async (t, { manager, call, calls, run }) => {
+    const semaphore = await call(manager, 'BoundedSemaphore')
+    t.is(await run(child.acquires, calls.form, semaphore), 0)
+    await call(semaphore, 'release')
+    await t.throwsAsync(() => call(semaphore, 'release'), { name: 'ValueError' })
+  },
+)
 
 managedRow('TestSyncManagerTypes.test_condition', async (t, { manager, call, calls, run }) => {
   const condition = await call(manager, 'Condition')
@@ -62,7 +68,10 @@ managedRow('TestSyncManagerTypes.test_pool', async (t, { manager, call, run }) =
 })
 
 for (const type of ['Queue', 'JoinableQueue']) {
-  const name = type === 'Queue' ? 'TestSyncManagerTypes.test_queue' : 'TestSyncManagerTypes.test_joinable_queue'
+  const name =
+    type === 'Queue'
+      ? 'TestSyncManagerTypes.test_queue'
+      : 'TestSyncManagerTypes.test_joinable_queue'
   managedRow(name, async (t, { manager, call, calls, run }) => {
     const queue = await call(manager, type, 2)
     await call(queue, 'put', 5)
@@ -107,10 +116,22 @@ managedRow('TestSyncManagerTypes.test_dict', async (t, { manager, call, calls, r
     ['foo', 5],
   ] as const
   t.deepEqual(await call(dict, 'items'), both)
-  t.deepEqual(await call(dict, 'or', { foo: 1 }), new Map([['bar', 6], ['foo', 1]]))
+  t.deepEqual(
+    await call(dict, 'or', { foo: 1 }),
+    new Map([
+      ['bar', 6],
+      ['foo', 1],
+    ]),
+  )
   t.deepEqual(await call(dict, 'ror', { a: 1 }), new Map([['a', 1], ...both]))
   t.deepEqual(await call(dict, 'reversed'), ['foo', 'bar'])
-  t.deepEqual(await call(dict, 'fromkeys', ['a', 'b'], 0), new Map([['a', 0], ['b', 0]]))
+  t.deepEqual(
+    await call(dict, 'fromkeys', ['a', 'b'], 0),
+    new Map([
+      ['a', 0],
+      ['b', 0],
+    ]),
+  )
 })
 
 managedRow('TestSyncManagerTypes.test_value', async (t, { manager, call, calls, run }) => {
@@ -172,7 +193,14 @@ managedRow('TestSyncManagerTypes.test_set', async (t, { manager, call, calls, ru
 })
 
 managedRow('TestSyncManagerTypes.test_set_init', async (t, { manager, call }) => {
-  for (const values of [new Set([1, 2]), [1, 2, 2], new Map([[1, 'a'], [2, 'b']])]) {
+  for (const values of [
+    new Set([1, 2]),
+    [1, 2, 2],
+    new Map([
+      [1, 'a'],
+      [2, 'b'],
+    ]),
+  ]) {
     t.deepEqual(await call(await call(manager, 'set', values), 'copy'), new Set([1, 2]))
   }
   await t.throwsAsync(() => call(manager, 'set', 1234), { instanceOf: managers.RemoteError })

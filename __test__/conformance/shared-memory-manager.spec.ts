@@ -86,7 +86,9 @@ rowInBothForms(
     const block = second.SharedMemory(128)
     if (form === 'Sync') second[Symbol.dispose]()
     else await second[Symbol.asyncDispose]()
-    t.throws(() => new ShareableList(null, { name: list.shm.name }), { instanceOf: mp.FileNotFoundError })
+    t.throws(() => new ShareableList(null, { name: list.shm.name }), {
+      instanceOf: mp.FileNotFoundError,
+    })
     list.shm.close()
     block.close()
     second._process?.close()

@@ -41,7 +41,11 @@ for (const [version, python] of pythons) {
         const manager = new MathsManager({ address, authkey, serializer: 'pickle' })
         await manager.start()
         try {
-          const args = [script('client.py'), JSON.stringify(manager.address), authkey.toString('hex')]
+          const args = [
+            script('client.py'),
+            JSON.stringify(manager.address),
+            authkey.toString('hex'),
+          ]
           const { code, stdout, stderr } = await start(t, python, args).closed
           t.is(code, 0, stderr)
           t.is(stdout, 'ok\n')
@@ -76,7 +80,10 @@ for (const [version, python] of pythons) {
         const dict = await call(manager, 'dict', { a: 1 })
         await call(dict, 'set', 'b', [1, 2.5])
         t.deepEqual(await call(dict, 'get', 'b'), [1, 2.5])
-        t.deepEqual(await call(dict, 'items'), [['a', 1], ['b', [1, 2.5]]])
+        t.deepEqual(await call(dict, 'items'), [
+          ['a', 1],
+          ['b', [1, 2.5]],
+        ])
         t.is(await call(dict, 'len'), 2)
         await t.throwsAsync(() => call(dict, 'getItem', 'zz'), { instanceOf: mp.KeyError })
         const keys: unknown[] = []
@@ -92,7 +99,10 @@ for (const [version, python] of pythons) {
 
         const maths = await call(manager, 'Maths')
         t.is(await call(maths, 'add', 1, 2), 3)
-        await t.throwsAsync(() => call(maths, 'fail'), { name: 'ZeroDivisionError', message: 'zero' })
+        await t.throwsAsync(() => call(maths, 'fail'), {
+          name: 'ZeroDivisionError',
+          message: 'zero',
+        })
         await t.throwsAsync(() => call(maths, '_callmethod', 'nope'), { instanceOf: RemoteError })
         t.deepEqual([...(await call(maths, 'numbers'))], [0, 1, 4])
 

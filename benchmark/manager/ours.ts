@@ -50,7 +50,13 @@ export const manyClients = async ({
   const sizes = batches(amounts)
   const pairs: Pair[] = []
   for (let i = 0; i < clients; i++) {
-    pairs.push(startPair(children.getOften, dict, sizes.map((size) => size / clients)))
+    pairs.push(
+      startPair(
+        children.getOften,
+        dict,
+        sizes.map((size) => size / clients),
+      ),
+    )
   }
   for (const { connection } of pairs) await connection.recv()
   const rate = await messagesPerSecond(sizes, async () => {

@@ -34,7 +34,8 @@ export const managerGet: Scenario = {
 /** Many calls under way. */
 export const managerPipelined: Scenario = {
   name: 'manager-pipelined',
-  title: 'values of a managed dict: a hundred calls at a time, where a thread can have them under way',
+  title:
+    'values of a managed dict: a hundred calls at a time, where a thread can have them under way',
   unit: { label: 'calls/s', better: 'higher' },
   rounds: 5,
   amounts: { full: { warmup: 20_000, count: 100_000 }, quick: { warmup: 100, count: 1000 } },

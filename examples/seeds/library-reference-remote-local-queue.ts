@@ -1,6 +1,6 @@
 /** A queue that processes of this program use directly, and others through a manager. */
 import { isMainProcess, Process, Queue } from 'node-multiprocessing'
-import { type Address } from 'node-multiprocessing/connection'
+import type { Address } from 'node-multiprocessing/connection'
 import { BaseManager } from 'node-multiprocessing/managers'
 
 const authkey = Buffer.from('abracadabra')

@@ -14,16 +14,12 @@ import { info } from '../logger.js'
 import { Process } from '../process.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
 import { isPickle, type NamedSerializer } from '../serializer.js'
-import {
-  show,
-  type TimeoutOptions,
-  type WaitOptions,
-} from '../waiting.js'
+import { show, type TimeoutOptions, type WaitOptions } from '../waiting.js'
 import type { Both } from './calls.js'
 import { ownSecretOf, type Peer, peerAt, remember, type Secret } from './peers.js'
-import { Token, type Reply, RETURN } from './protocol.js'
+import { RETURN, type Reply, Token } from './protocol.js'
 import { type BaseProxy, errorOf, type ProxyType, proxyFor } from './proxy.js'
-import type { Registered, RegisteredTypes } from './registry.js'
+import type { Registered } from './registry.js'
 import type { Server } from './server.js'
 import { type Beginning, managerServerMain, type ServerKind, serverOf } from './server-process.js'
 import { connectThrough, onlyPromises, type TlsOptions } from './tls.js'
@@ -83,15 +79,21 @@ type PublicCalls<T> = {
 export type Proxied<T> = BaseProxy & Both<PublicCalls<T>>
 
 /** What a callable makes, as a proxy. */
-type MadeBy<C, P> = P extends abstract new (...args: any[]) => infer I
+type MadeBy<C, P> = P extends abstract new (
+  ...args: any[]
+) => infer I
   ? I
-  : C extends abstract new (...args: any[]) => infer I
+  : C extends abstract new (
+        ...args: any[]
+      ) => infer I
     ? Proxied<I>
     : C extends (...args: any[]) => infer R
       ? Proxied<Awaited<R>>
       : any
 
-type ParametersOf<C> = C extends abstract new (...args: infer A) => unknown
+type ParametersOf<C> = C extends abstract new (
+  ...args: infer A
+) => unknown
   ? A
   : C extends (...args: infer A) => unknown
     ? A
@@ -114,7 +116,8 @@ const registryOf = (type: object): Own => {
   const known = registries.get(type)
   if (known !== undefined) return known
   const above = Object.getPrototypeOf(type)
-  const base = typeof above === 'function' && above !== Function.prototype ? registryOf(above) : undefined
+  const base =
+    typeof above === 'function' && above !== Function.prototype ? registryOf(above) : undefined
   const own: Own = { types: { ...base?.types }, proxytypes: { ...base?.proxytypes } }
   for (const typeid of builtins.get(type) ?? []) own.types[typeid] = 'builtin'
   registries.set(type, own)
@@ -123,7 +126,11 @@ const registryOf = (type: object): Own => {
 
 /** The same for reading: it is not fixed by that. */
 const knownTo = (type: object): Own => {
-  for (let at = type; typeof at === 'function' && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
+  for (
+    let at = type;
+    typeof at === 'function' && at !== Function.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
     const known = builtins.has(at) ? registryOf(at) : registries.get(at)
     if (known !== undefined) return known
   }
@@ -216,7 +223,9 @@ export class BaseManager {
    * Mirrors `BaseManager.register`.
    */
   static register<
-    T extends abstract new (...args: any[]) => BaseManager,
+    T extends abstract new (
+      ...args: any[]
+    ) => BaseManager,
     Id extends string,
     C extends AnyCallable | AnyClass | null = null,
     P extends ProxyType | null = null,
@@ -225,24 +234,34 @@ export class BaseManager {
     typeid: Id,
     callable?: C,
     options?: RegisterOptions & { proxytype?: P },
-  ): (new (...args: ConstructorParameters<T>) => InstanceType<T> & Creators<Id, C, P>) &
+  ): (new (
+    ...args: ConstructorParameters<T>
+  ) => InstanceType<T> & Creators<Id, C, P>) &
     Omit<T, 'prototype'> {
-    const { proxytype, exposed, methodToTypeid, createMethod = true } = (options ?? {}) as RegisterOptions
+    const {
+      proxytype,
+      exposed,
+      methodToTypeid,
+      createMethod = true,
+    } = (options ?? {}) as RegisterOptions
     if (typeof typeid !== 'string') throw new TypeError(`a typeid is a string, not ${show(typeid)}`)
     for (const given of [callable, proxytype]) {
       if (given !== undefined && given !== null && typeof given !== 'function') {
         throw new TypeError(`a function or class is wanted for ${typeid}, not ${show(given)}`)
       }
     }
-    const { types, proxytypes } = registryOf(this)
+    // biome-ignore lint/complexity/noThisInStatic: the class that it was called on.
+    // biome-ignore lint/complexity/noUselessThisAlias: it is used several times.
+    const type = this
+    const { types, proxytypes } = registryOf(type)
     types[typeid] = {
       callable: (callable as AnyCallable | undefined) ?? null,
       exposed: exposed ?? proxytype?._exposed_ ?? null,
       methodToTypeid: methodToTypeid ?? proxytype?._methodToTypeid_ ?? null,
     }
     proxytypes[typeid] = proxytype ?? null
-    if (createMethod) defineCreator(this.prototype as object, typeid)
-    return this as never
+    if (createMethod) defineCreator(type.prototype as object, typeid)
+    return type as never
   }
 
   /** Where the server listens; null before that is known. */
@@ -477,7 +496,10 @@ export class BaseManager {
     if (this.#state === State.SHUTDOWN) throw new ProcessError('Manager has shut down')
   }
 
-  #begin({ initializer = null, initargs = [] }: StartOptions): { reader: Connection; process_: Process } {
+  #begin({ initializer = null, initargs = [] }: StartOptions): {
+    reader: Connection
+    process_: Process
+  } {
     this.#checkInitial()
     if (initializer !== null && typeof initializer !== 'function') {
       throw new TypeError('initializer must be a callable')
@@ -523,9 +545,12 @@ export class BaseManager {
 
   #notStarted(error: unknown, { exitcode }: Process): unknown {
     if (!(error instanceof EOFError)) return error
-    return new ProcessError(`the manager's server ended before it served, with exit code ${exitcode}`, {
-      cause: error,
-    })
+    return new ProcessError(
+      `the manager's server ended before it served, with exit code ${exitcode}`,
+      {
+        cause: error,
+      },
+    )
   }
 
   #addressToConnect(): Address {
@@ -598,7 +623,8 @@ export class BaseManager {
     info('sending shutdown message to manager')
     try {
       const peer = peerAt(this.#address!)
-      if (this.#process.isAlive() && peer.blocks) resultOf(peer.requestSync('', 'shutdown', [], undefined))
+      if (this.#process.isAlive() && peer.blocks)
+        resultOf(peer.requestSync('', 'shutdown', [], undefined))
       peer.close()
     } catch {
       // It is gone, or does not answer: the process says which.
@@ -650,7 +676,8 @@ const defineCreators = (type: Function): void => {
     const own = builtins.has(at) ? registryOf(at) : registries.get(at)
     if (own === undefined) continue
     for (const [typeid, known] of Object.entries(own.types)) {
-      if (known === 'builtin' && !NOT_CREATED.has(typeid)) defineCreator(at.prototype as object, typeid)
+      if (known === 'builtin' && !NOT_CREATED.has(typeid))
+        defineCreator(at.prototype as object, typeid)
     }
   }
 }

@@ -26,7 +26,12 @@ export type Spellings = Readonly<Record<string, string | Spelling>>
 
 /** What can call the methods of a referent. */
 export interface Caller {
-  _callmethod(method: string, args?: readonly unknown[], kwds?: object, options?: object): Promise<any>
+  _callmethod(
+    method: string,
+    args?: readonly unknown[],
+    kwds?: object,
+    options?: object,
+  ): Promise<any>
   _callmethodSync(method: string, args?: readonly unknown[], kwds?: object): any
 }
 
@@ -41,14 +46,19 @@ const define = (prototype: object, name: string, value: unknown): void => {
 /** The signal among a call's options, which concerns the caller alone. */
 const signalIn = (args: readonly unknown[]): AbortSignal | undefined => {
   const last = args.at(-1)
-  const signal = typeof last === 'object' && last !== null ? (last as { signal?: unknown }).signal : undefined
+  const signal =
+    typeof last === 'object' && last !== null ? (last as { signal?: unknown }).signal : undefined
   return signal instanceof AbortSignal ? signal : undefined
 }
 
 /** Gives a class of proxies its methods. */
 export const defineCalls = (prototype: object, spellings: Spellings): void => {
   for (const [name, spelled] of Object.entries(spellings)) {
-    const { method, args = same, result } = typeof spelled === 'string' ? { method: spelled } : spelled
+    const {
+      method,
+      args = same,
+      result,
+    } = typeof spelled === 'string' ? { method: spelled } : spelled
     if (args === same && result === undefined) {
       define(prototype, name, function (this: Caller, ...given: unknown[]) {
         return this._callmethod(method, given)

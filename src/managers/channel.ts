@@ -200,8 +200,15 @@ export class Channel {
   /** Writes what is in line, as much as is taken. */
   flush(): void {
     if (this.closed) return
-    while (this.#unsent.length > 0) if (!this.#writeFirst()) return this.#want()
-    if (this.#filled === 0 && this.#drained === undefined) return this.#want()
+    while (this.#unsent.length > 0)
+      if (!this.#writeFirst()) {
+        this.#want()
+        return
+      }
+    if (this.#filled === 0 && this.#drained === undefined) {
+      this.#want()
+      return
+    }
     const filled = this.#filled
     const bytes = this.#out.subarray(0, filled)
     const left = filled === 0 ? 0 : native.connectionSendRaw(this.#handle, bytes, 0)
@@ -320,7 +327,9 @@ export class Channel {
     if (this.#closed) return
     const read = this.#wantsToRead && this.#ended === undefined ? READABLE : 0
     const write = this.#unsent.length > 0 && this.#ended === undefined ? WRITABLE : 0
-    if ((read | write) !== this.#wanted) this.#watcher.want((this.#wanted = read | write))
+    if ((read | write) === this.#wanted) return
+    this.#wanted = read | write
+    this.#watcher.want(this.#wanted)
   }
 
   #room(length: number): Uint8Array {

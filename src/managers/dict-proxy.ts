@@ -90,7 +90,6 @@ const spellings: Spellings = {
   iter: '__iter__',
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface DictProxy<K = any, V = any> extends Both<DictCalls<K, V>> {}
 
 /**

@@ -56,7 +56,9 @@ export class FrameReader {
 
   #keep(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
-    this.#part = new Uint8Array(Math.max(length, Math.min(frameEnd(bytes, start, end) - start, FIRST_ROOM)))
+    this.#part = new Uint8Array(
+      Math.max(length, Math.min(frameEnd(bytes, start, end) - start, FIRST_ROOM)),
+    )
     this.#part.set(bytes.subarray(start, end))
     this.#filled = length
   }

@@ -3,7 +3,7 @@
  * @module
  */
 import { Float } from '../shareable-list.js'
-import { currentCall, type Call, type Session } from './session.js'
+import { type Call, currentCall, type Session } from './session.js'
 
 /** One who waits. */
 export interface Waiter {
@@ -75,7 +75,8 @@ export class Line {
       this.#waiters.add(waiter)
       session.enter(leaver)
       call.cancel = over
-      if (seconds !== null && seconds * 1000 <= LONGEST_TIMER) timer = setTimeout(over, Math.ceil(seconds * 1000))
+      if (seconds !== null && seconds * 1000 <= LONGEST_TIMER)
+        timer = setTimeout(over, Math.ceil(seconds * 1000))
     })
   }
 

@@ -118,7 +118,6 @@ const spellings: Spellings = {
   rmul: '__rmul__',
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface ListProxy<T = any> extends Both<ListCalls<T>> {}
 
 /**

@@ -13,7 +13,8 @@ export const listed = (given: unknown): unknown[] => {
   if (values instanceof Map) return [...values.keys()]
   if (values instanceof ListReferent) return [...values.items]
   if (typeof values === 'object' || typeof values === 'string') {
-    if (values !== null && Symbol.iterator in Object(values)) return [...(values as Iterable<unknown>)]
+    if (values !== null && Symbol.iterator in Object(values))
+      return [...(values as Iterable<unknown>)]
   }
   throw new TypeError(`${showValue(values)} is not iterable`)
 }
@@ -139,7 +140,8 @@ export class ListReferent {
 
   index(value: unknown, start: unknown = 0, stop: unknown = this.items.length): number {
     const last = this.#bounded(whole(stop))
-    for (let i = this.#bounded(whole(start)); i < last; i++) if (equal(this.items[i], value)) return i
+    for (let i = this.#bounded(whole(start)); i < last; i++)
+      if (equal(this.items[i], value)) return i
     throw new ValueError(`${showValue(value)} is not in list`)
   }
 

@@ -5,8 +5,8 @@
 import { type AcquireOptions, hold, holdSync, runExclusive } from '../acquiring.js'
 import type { Held } from '../held.js'
 import {
-  clock,
   checkedWait,
+  clock,
   FOREVER,
   milliseconds,
   type TimeoutOptions,
@@ -60,7 +60,6 @@ const acquirerSpellings: Spellings = {
   locked: 'locked',
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface AcquirerProxy extends Both<AcquirerCalls> {}
 
 /**
@@ -114,7 +113,6 @@ export interface ConditionCalls extends AcquirerCalls {
   notifyAll(): void
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface ConditionProxy extends Both<ConditionCalls> {}
 
 /** A Condition in a manager's server. Mirrors `managers.ConditionProxy`. */
@@ -191,7 +189,6 @@ export interface EventCalls {
   wait(options?: number | null | WaitOptions): boolean
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface EventProxy extends Both<EventCalls> {}
 
 /** An Event in a manager's server. Mirrors `managers.EventProxy`. */
@@ -230,7 +227,6 @@ export interface BarrierCalls {
 
 const attribute = (name: string) => ({ method: '__getattribute__', args: () => [name] })
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface BarrierProxy extends Both<BarrierCalls> {}
 
 /** A Barrier in a manager's server. Mirrors `managers.BarrierProxy`. */

@@ -198,7 +198,8 @@ export class SemaphoreReferent implements Holdable {
   }
 
   release(n: unknown = 1): void {
-    if (typeof n !== 'number' || !Number.isInteger(n) || n < 1) throw new ValueError('n must be one or more')
+    if (typeof n !== 'number' || !Number.isInteger(n) || n < 1)
+      throw new ValueError('n must be one or more')
     this.#forget(currentCall().session, n)
     this.#free(n)
   }

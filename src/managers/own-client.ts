@@ -6,7 +6,14 @@ import type { Connection } from '../connection.js'
 import { native } from '../native.js'
 import { checked } from '../native-status.js'
 import { Channel, type ChannelOwner } from './channel.js'
-import { ERROR, numberIn, type Request, TRACEBACK, type ReplyKind, UNSERIALIZABLE } from './protocol.js'
+import {
+  ERROR,
+  numberIn,
+  type ReplyKind,
+  type Request,
+  TRACEBACK,
+  UNSERIALIZABLE,
+} from './protocol.js'
 import type { ClientTalk, Server } from './server.js'
 import { type Call, Session } from './session.js'
 
@@ -121,7 +128,8 @@ export class OwnClient implements ClientTalk, ChannelOwner {
         this.#post([number, 0, replies])
       } catch {
         // One of them cannot travel; each is tried by itself, so that the others do.
-        for (const [i, reply] of replies.entries()) replies[i] = this.#travelling(reply as unknown[])
+        for (const [i, reply] of replies.entries())
+          replies[i] = this.#travelling(reply as unknown[])
         this.#post([number, 0, replies])
       }
     }
@@ -139,7 +147,10 @@ export class OwnClient implements ClientTalk, ChannelOwner {
     return refusal === undefined ? reply : [0, UNSERIALIZABLE, refusal]
   }
 
-  #start([number, ident, method, args]: Request, answer: (kind: ReplyKind, result: unknown, stack?: string) => void): void {
+  #start(
+    [number, ident, method, args]: Request,
+    answer: (kind: ReplyKind, result: unknown, stack?: string) => void,
+  ): void {
     const call: Call = { session: this.#session }
     let answered = false
     this.#server.perform(call, ident, method, args, (kind, result, stack) => {

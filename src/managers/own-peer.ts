@@ -8,11 +8,11 @@ import type { Connection } from '../connection.js'
 import { EOFError, RemoteError } from '../errors.js'
 import { Finalize } from '../finalize.js'
 import { ENDLESS } from '../waiting.js'
-import { Channel, type ChannelOwner } from './channel.js'
+import type { Channel, ChannelOwner } from './channel.js'
 import { channelOver } from './own-client.js'
 import { forget, type Handler, type Peer, secretOf } from './peers.js'
+import { numberIn, RETURN, type Reply, type Request } from './protocol.js'
 import { connectThrough, onlyPromises } from './tls.js'
-import { numberIn, type Reply, type Request, RETURN } from './protocol.js'
 
 /** A server, as its client sees it. */
 export class OwnPeer implements ChannelOwner, Peer {
@@ -177,7 +177,9 @@ export class OwnPeer implements ChannelOwner, Peer {
     if (this.#connecting !== undefined) return await this.#connecting
     const { authkey, tls } = secretOf(this.address)
     const connection =
-      tls === undefined ? Client(this.address, { authkey }) : connectThrough(this.address, authkey, tls)
+      tls === undefined
+        ? Client(this.address, { authkey })
+        : connectThrough(this.address, authkey, tls)
     this.#connecting = connection.then(
       (connection) => void this.#connected(connection),
       (error) => {
@@ -199,7 +201,9 @@ export class OwnPeer implements ChannelOwner, Peer {
 
   /** Closes the connection; what it refers to there is let go of, and what it holds given back. */
   close(): void {
-    this.#end(new EOFError(`the connection to the manager at ${showAddress(this.address)} is closed`))
+    this.#end(
+      new EOFError(`the connection to the manager at ${showAddress(this.address)} is closed`),
+    )
   }
 
   /** It is another process's. */
@@ -214,7 +218,10 @@ export class OwnPeer implements ChannelOwner, Peer {
   message(channel: Channel, bytes: Uint8Array, start: number, end: number): void {
     let reply: unknown
     try {
-      reply = this.#blocking > 0 ? channel.decodeSync(bytes, start, end) : channel.decode(bytes, start, end)
+      reply =
+        this.#blocking > 0
+          ? channel.decodeSync(bytes, start, end)
+          : channel.decode(bytes, start, end)
     } catch (error) {
       this.#lost(bytes, start, end, error)
       return

@@ -28,7 +28,6 @@ const waiting = ([options]: any[]): unknown[] => {
   return seconds === null ? [] : [seconds]
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface AsyncResultProxy extends Both<AsyncResultCalls> {}
 
 /** The outcome of a call of a pool in a manager's server. */
@@ -56,7 +55,11 @@ export interface PoolCalls {
   starmap(fn: AnyFunction, iterable: Iterable<readonly unknown[]>, chunksize?: number | null): any[]
   /** As {@link PoolCalls.apply}, without waiting for the outcome; and so the two others. */
   applyAsync(fn: AnyFunction, args?: readonly unknown[], kwargs?: object): AsyncResultProxy
-  mapAsync(fn: AnyFunction, iterable: Iterable<unknown>, chunksize?: number | null): AsyncResultProxy
+  mapAsync(
+    fn: AnyFunction,
+    iterable: Iterable<unknown>,
+    chunksize?: number | null,
+  ): AsyncResultProxy
   starmapAsync(
     fn: AnyFunction,
     iterable: Iterable<readonly unknown[]>,
@@ -74,7 +77,6 @@ export interface PoolCalls {
   join(): void
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface PoolProxy extends Both<PoolCalls> {}
 
 const withList = ([fn, iterable, ...rest]: any[]): unknown[] => [fn, [...iterable], ...rest]

@@ -79,11 +79,11 @@ export const poolReferent = (...args: unknown[]): unknown => {
   const iterated =
     (name: string): Method =>
     (...given) =>
-      methods[name]?.(...given) ?? inTurn(methods['map']!(...given) as Promise<unknown[]>)
+      methods[name]?.(...given) ?? inTurn(methods.map!(...given) as Promise<unknown[]>)
   return {
-    apply: (...given: unknown[]) => methods['apply']!(...given),
-    map: (...given: unknown[]) => methods['map']!(...given),
-    starmap: (...given: unknown[]) => methods['starmap']!(...given),
+    apply: (...given: unknown[]) => methods.apply!(...given),
+    map: (...given: unknown[]) => methods.map!(...given),
+    starmap: (...given: unknown[]) => methods.starmap!(...given),
     apply_async: later('applyAsync', 'apply'),
     map_async: later('mapAsync', 'map'),
     starmap_async: later('starmapAsync', 'starmap'),

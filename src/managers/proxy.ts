@@ -6,19 +6,30 @@ import { inspect } from 'node:util'
 import type { Address } from '../address.js'
 import { deferReducers, type EncodeContext, registerReducer } from '../codec/index.js'
 import { RemoteError, RemoteTraceback, RuntimeError, UnpicklingError } from '../errors.js'
-import { isForChild } from '../preparation.js'
 import { native } from '../native.js'
+import { isForChild } from '../preparation.js'
 import { type Caller, camelCase, defineCalls, type Spellings } from './calls.js'
 import { LOCAL } from './local.js'
 import { withKwds } from './own-peer.js'
 import { addressKey, type Handler, ownSecretOf, type Peer, peerAt, remember } from './peers.js'
-import { ERROR, PROXY, type Reply, type ReplyKind, RETURN, Token, UNSERIALIZABLE } from './protocol.js'
+import {
+  ERROR,
+  PROXY,
+  RETURN,
+  type Reply,
+  type ReplyKind,
+  Token,
+  UNSERIALIZABLE,
+} from './protocol.js'
 import type { Entry } from './referents.js'
 import { serving } from './serving.js'
 import { currentCall } from './session.js'
 
 /** A class of proxies. */
-export type ProxyType = (new (token: Token, options?: ProxyOptions) => BaseProxy) & {
+export type ProxyType = (new (
+  token: Token,
+  options?: ProxyOptions,
+) => BaseProxy) & {
   readonly _exposed_?: readonly string[] | undefined
   readonly _methodToTypeid_?: Readonly<Record<string, string>> | undefined
 }
@@ -254,7 +265,17 @@ export class BaseProxy implements Caller {
     const secret = isForChild() ? ownSecretOf(address) : undefined
     const type = this.constructor as ProxyType
     const kind = typeNames.get(type) ?? (automatic.has(type) ? null : type)
-    return [typeid, address, id, this.#exposed ?? null, kind, ticket, secret?.authkey ?? null, secret?.serializer ?? null, secret?.tls ?? null]
+    return [
+      typeid,
+      address,
+      id,
+      this.#exposed ?? null,
+      kind,
+      ticket,
+      secret?.authkey ?? null,
+      secret?.serializer ?? null,
+      secret?.tls ?? null,
+    ]
   }
 
   static {
@@ -358,7 +379,10 @@ const typeNames = new Map<ProxyType, string>()
 let defaults: ProxyTypes = () => undefined
 
 /** Makes the package's own classes known. */
-export const provideTypes = (types: Readonly<Record<string, ProxyType>>, byTypeid: ProxyTypes): void => {
+export const provideTypes = (
+  types: Readonly<Record<string, ProxyType>>,
+  byTypeid: ProxyTypes,
+): void => {
   defaults = byTypeid
   for (const [name, type] of Object.entries(types)) {
     named.set(name, type)
@@ -372,7 +396,9 @@ export const proxyClass = (name: string): ProxyType | undefined => named.get(nam
 /** The name of a proxy's class, as Python has it. */
 export const proxyName = (proxy: BaseProxy): string => {
   const name = typeNames.get(proxy.constructor as ProxyType)
-  return name === undefined || name === 'QueueProxy' || name === 'AsyncResultProxy' ? 'AutoProxy' : name
+  return name === undefined || name === 'QueueProxy' || name === 'AsyncResultProxy'
+    ? 'AutoProxy'
+    : name
 }
 
 /** A proxy of the class that its type has. */
@@ -456,7 +482,9 @@ const methodsOf = (token: Token): string[] => {
 }
 
 const rebuild = (state: unknown): BaseProxy => {
-  const [typeid, address, id, exposed, kind, ticket, authkey, serializer, tls] = Array.isArray(state)
+  const [typeid, address, id, exposed, kind, ticket, authkey, serializer, tls] = Array.isArray(
+    state,
+  )
     ? state
     : []
   if (typeof typeid !== 'string' || typeof id !== 'string' || typeof ticket !== 'string') {

@@ -7,8 +7,16 @@ import { loads, Tuple } from '../pickle.js'
 import type { Channel, ChannelOwner } from './channel.js'
 import { DictReferent } from './dict-referent.js'
 import { channelOver } from './own-client.js'
+import {
+  ERROR,
+  PROXY,
+  RETURN,
+  type ReplyKind,
+  Token,
+  TRACEBACK,
+  UNSERIALIZABLE,
+} from './protocol.js'
 import { messageIn, pythonError, replyOf } from './python-messages.js'
-import { ERROR, PROXY, type ReplyKind, RETURN, Token, TRACEBACK, UNSERIALIZABLE } from './protocol.js'
 import type { ClientTalk, Server } from './server.js'
 import { Session } from './session.js'
 import { isBuiltin } from './types.js'
@@ -40,13 +48,19 @@ const placed = (name: string, args: readonly unknown[], kwds: unknown): unknown[
   const all = [...args]
   for (const [key, value] of entries) {
     const place = places.indexOf(String(key))
-    if (place < 0) throw new TypeError(`${name}() got an unexpected keyword argument '${String(key)}'`)
+    if (place < 0)
+      throw new TypeError(`${name}() got an unexpected keyword argument '${String(key)}'`)
     all[place] = value
   }
   return Array.from(all, (value, i) => (i in all ? value : DEFAULTS[places[i]!]))
 }
 
-const DEFAULTS: Readonly<Record<string, unknown>> = { block: true, blocking: true, action: null, item: null }
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  block: true,
+  blocking: true,
+  action: null,
+  item: null,
+}
 
 /** A client. */
 export class PythonClient implements ClientTalk, ChannelOwner {
@@ -116,7 +130,12 @@ export class PythonClient implements ClientTalk, ChannelOwner {
   }
 
   #call(bytes: Uint8Array): void {
-    const [ident, method, args, kwds] = messageIn(bytes, true) as [string, string, unknown[], unknown]
+    const [ident, method, args, kwds] = messageIn(bytes, true) as [
+      string,
+      string,
+      unknown[],
+      unknown,
+    ]
     const entry = this.#server.referents.get(ident)
     const object = entry?.object
     let given: unknown[]
@@ -129,7 +148,10 @@ export class PythonClient implements ClientTalk, ChannelOwner {
     const call = { session: this.#session }
     this.#server.perform(call, ident, method, given, (kind, result) => {
       if (kind === PROXY) {
-        const [exposed, [typeid, address, id]] = result as [string[], ConstructorParameters<typeof Token>]
+        const [exposed, [typeid, address, id]] = result as [
+          string[],
+          ConstructorParameters<typeof Token>,
+        ]
         const token = new Token(typeid, address, id)
         return this.#answer(kind, Tuple.of<unknown>(Tuple.from(exposed), token))
       }
@@ -190,4 +212,3 @@ const errorFor = (error: unknown): unknown => {
   if (known !== undefined) return pythonError(known[0], known[1], String(message))
   return error instanceof Error ? error : pythonError('builtins', 'Exception', String(error))
 }
-

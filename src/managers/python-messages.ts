@@ -8,7 +8,15 @@
  */
 import type { Address } from '../address.js'
 import { dumps, Global, loads, PythonArray, PythonError, registerGlobal, Tuple } from '../pickle.js'
-import { ERROR, PROXY, type ReplyKind, RETURN, Token, TRACEBACK, UNSERIALIZABLE } from './protocol.js'
+import {
+  ERROR,
+  PROXY,
+  RETURN,
+  type ReplyKind,
+  Token,
+  TRACEBACK,
+  UNSERIALIZABLE,
+} from './protocol.js'
 import { AutoProxy, BaseProxy, proxyClass, proxyName, SentProxy } from './proxy.js'
 
 /** The kinds of replies, by name. */
@@ -85,7 +93,8 @@ const makeKnown = (): void => {
   registerGlobal(MODULE, 'RebuildProxy', {
     type: BaseProxy,
     load: ([type, token, , kwds]: [unknown, Token, string, unknown]) => {
-      const exposed = kwds instanceof Map ? kwds.get('exposed') : (kwds as { exposed?: unknown })?.exposed
+      const exposed =
+        kwds instanceof Map ? kwds.get('exposed') : (kwds as { exposed?: unknown })?.exposed
       const options = { exposed: Array.isArray(exposed) ? exposed.map(String) : undefined }
       const name = type instanceof Global && type.module === MODULE ? type.name : ''
       const Found = proxyClass(name)
@@ -116,7 +125,9 @@ export const requestOf = (
   kwds: object = {},
 ): Uint8Array => {
   makeKnown()
-  return dumps(Tuple.of<unknown>(ident === '' ? null : ident, method, Tuple.from(args), { ...kwds }))
+  return dumps(
+    Tuple.of<unknown>(ident === '' ? null : ident, method, Tuple.from(args), { ...kwds }),
+  )
 }
 
 /** A reply, as bytes. @throws PicklingError for what has no pickle. */

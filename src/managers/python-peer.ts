@@ -10,7 +10,15 @@ import { EOFError, RemoteError } from '../errors.js'
 import { Finalize } from '../finalize.js'
 import { currentProcess } from '../process-state.js'
 import { forget, type Handler, type Peer, secretOf } from './peers.js'
-import { ERROR, PROXY, type Reply, type ReplyKind, RETURN, Token, UNSERIALIZABLE } from './protocol.js'
+import {
+  ERROR,
+  PROXY,
+  RETURN,
+  type Reply,
+  type ReplyKind,
+  type Token,
+  UNSERIALIZABLE,
+} from './protocol.js'
 import { isPythonError, kindOf, messageIn, requestOf } from './python-messages.js'
 
 /** Methods whose end is an error in Python. */
@@ -66,7 +74,8 @@ export class PythonPeer implements Peer {
       handler.fail(error)
       return 0
     }
-    if (ident === '') this.#control(method, bytes).then((reply) => settle(handler, reply), handler.fail)
+    if (ident === '')
+      this.#control(method, bytes).then((reply) => settle(handler, reply), handler.fail)
     else this.#post(bytes, { method, handler })
     return 0
   }
@@ -139,7 +148,9 @@ export class PythonPeer implements Peer {
   }
 
   close(): void {
-    this.#gone ??= new EOFError(`the connection to the manager at ${showAddress(this.address)} is closed`)
+    this.#gone ??= new EOFError(
+      `the connection to the manager at ${showAddress(this.address)} is closed`,
+    )
     this.#farewell?.cancel()
     forget(this)
     this.#connection?.close()
@@ -320,5 +331,7 @@ export class PythonPeer implements Peer {
 
 const OVER = { done: true, value: undefined }
 
-const settle = (handler: Handler, [, kind, result, stack]: Reply | [number, ReplyKind, unknown, string?]): void =>
-  handler.settle(kind, result, stack)
+const settle = (
+  handler: Handler,
+  [, kind, result, stack]: Reply | [number, ReplyKind, unknown, string?],
+): void => handler.settle(kind, result, stack)

@@ -45,7 +45,6 @@ const patience = (options: AcquireOptions = {}): unknown[] => {
   return seconds === null ? [] : [true, seconds]
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface QueueProxy<T = any> extends Both<QueueCalls<T>> {}
 
 /**
@@ -53,6 +52,7 @@ export interface QueueProxy<T = any> extends Both<QueueCalls<T>> {}
  * not keep others waiting.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
+// biome-ignore lint/correctness/noUnusedVariables: the methods use it.
 export class QueueProxy<T = any> extends BaseProxy {
   static override readonly _exposed_: readonly string[] = exposed.Queue
   /** @internal */

@@ -87,7 +87,7 @@ export class QueueReferent {
     if (--this.#unfinished === 0) this.#joiners.serveAll()
   }
 
-  join(): void | Promise<unknown> {
+  join(): undefined | Promise<undefined> {
     return this.#unfinished === 0 ? undefined : this.#joiners.wait(null).then(() => undefined)
   }
 

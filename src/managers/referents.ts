@@ -74,7 +74,9 @@ export class Referents {
 
   /** All that are there. */
   all(): Entry[] {
-    return [...this.#entries.keys()].map((ident) => this.get(ident)).filter((entry) => entry !== undefined)
+    return [...this.#entries.keys()]
+      .map((ident) => this.get(ident))
+      .filter((entry) => entry !== undefined)
   }
 
   /** How many there are. */

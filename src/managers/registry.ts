@@ -40,7 +40,11 @@ export const registered = (types: RegisteredTypes, typeid: string): Registered |
 export const allMethods = (object: unknown): string[] => {
   const names = new Set<string>()
   const own = (typeof object === 'object' && object !== null) || typeof object === 'function'
-  for (let at = own ? object : null; at && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+  for (
+    let at = own ? object : null;
+    at && at !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
       if (typeof value === 'function' && name !== 'constructor') names.add(name)
     }

@@ -9,8 +9,8 @@ import { currentProcess, stateOf } from '../process-state.js'
 import type { NamedSerializer } from '../serializer.js'
 import type { RegisteredTypes } from './registry.js'
 import { Server } from './server.js'
-import type { TlsOptions } from './tls.js'
 import { SharedMemoryServer } from './shared-memory-server.js'
+import type { TlsOptions } from './tls.js'
 
 /** Which server a class of managers has. */
 export type ServerKind = 'usual' | 'shared memory'

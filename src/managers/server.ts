@@ -9,13 +9,7 @@ import { Listener } from '../listener.js'
 import { debug, info } from '../logger.js'
 import type { NamedSerializer } from '../serializer.js'
 import { show } from '../waiting.js'
-import {
-  ERROR,
-  PROXY,
-  RETURN,
-  TRACEBACK,
-  Token,
-} from './protocol.js'
+import { ERROR, PROXY, RETURN, Token, TRACEBACK } from './protocol.js'
 import { type Entry, Referents } from './referents.js'
 import { prepared, type Registered, type RegisteredTypes, registered } from './registry.js'
 import { serving } from './serving.js'
@@ -164,15 +158,28 @@ export class Server {
   }
 
   /** @internal Does what was asked, and answers at once or when it is done. */
-  perform(call: Call, ident: string, method: string, args: readonly unknown[], answer: Answer): void {
-    if (ident === '') return this.#control(call, method, args, answer)
+  perform(
+    call: Call,
+    ident: string,
+    method: string,
+    args: readonly unknown[],
+    answer: Answer,
+  ): void {
+    if (ident === '') {
+      this.#control(call, method, args, answer)
+      return
+    }
     const entry = this.referents.get(ident)
     if (entry === undefined) {
-      return answer(TRACEBACK, traceback(new KeyError(`there is no referent ${ident}`)))
+      answer(TRACEBACK, traceback(new KeyError(`there is no referent ${ident}`)))
+      return
     }
     const { object } = entry
     const fn = entry.allowed.has(method) ? (object as Record<string, unknown>)[method] : undefined
-    if (typeof fn !== 'function') return this.#unexposed(entry, method, answer)
+    if (typeof fn !== 'function') {
+      this.#unexposed(entry, method, answer)
+      return
+    }
     try {
       const result = during(call, () => fn.apply(object, args))
       if (isThenable(result)) {
@@ -227,7 +234,10 @@ export class Server {
 
   #returned(call: Call, entry: Entry, method: string, value: unknown, answer: Answer): void {
     const typeid = entry.methodToTypeid[method]
-    if (typeid === undefined) return answer(RETURN, value)
+    if (typeid === undefined) {
+      answer(RETURN, value)
+      return
+    }
     try {
       const made = this.#share(call.session, typeid, value)
       answer(PROXY, [made.exposed, [made.typeid, this.address, made.ident]])
@@ -280,10 +290,17 @@ export class Server {
   #unexposed(entry: Entry, method: string, answer: Answer): void {
     const { object } = entry
     try {
-      if (method === '#GETVALUE') return answer(RETURN, copyOf(object))
-      if (method === '__str__' || method === '__repr__') return answer(RETURN, showReferent(object))
+      if (method === '#GETVALUE') {
+        answer(RETURN, copyOf(object))
+        return
+      }
+      if (method === '__str__' || method === '__repr__') {
+        answer(RETURN, showReferent(object))
+        return
+      }
     } catch (error) {
-      return answer(ERROR, error, stackOf(error))
+      answer(ERROR, error, stackOf(error))
+      return
     }
     const why = entry.allowed.has(method)
       ? `${showReferent(object)} has no method '${method}'`
@@ -316,7 +333,9 @@ const shown = (address: Address): string =>
 const OUT_OF_DESCRIPTORS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as { then?: unknown }).then === 'function'
 
 const stackOf = (error: unknown): string | undefined =>
   error instanceof Error ? error.stack : undefined
@@ -335,7 +354,8 @@ const typeName = (object: unknown): string => {
 /** What a type's callable makes; without one, the only argument is the referent. */
 const construct = ({ callable }: Registered, args: unknown[]): unknown => {
   if (callable === null) {
-    if (args.length !== 1) throw new ValueError('Without callable, must have one non-keyword argument')
+    if (args.length !== 1)
+      throw new ValueError('Without callable, must have one non-keyword argument')
     return args[0]
   }
   return isClass(callable) ? Reflect.construct(callable, args) : callable(...args)

@@ -119,7 +119,6 @@ const spellings: Spellings = {
   iter: '__iter__',
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface SetProxy<T = any> extends Both<SetCalls<T>> {}
 
 /**

@@ -2,8 +2,9 @@
  * The server of a manager of shared memory.
  * @module
  */
-import { SharedMemory } from '../shared-memory.js'
+
 import { FileNotFoundError } from '../errors.js'
+import { SharedMemory } from '../shared-memory.js'
 import { Server } from './server.js'
 
 /** A server that knows the blocks it has to remove in the end. */

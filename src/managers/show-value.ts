@@ -29,7 +29,8 @@ export const showValue = (value: unknown): string => {
   if (value instanceof Tuple) {
     return `(${Array.from(value, showValue).join(', ')}${value.length === 1 ? ',' : ''})`
   }
-  if (value instanceof Float) return Number.isInteger(value.value) ? value.value.toFixed(1) : `${value.value}`
+  if (value instanceof Float)
+    return Number.isInteger(value.value) ? value.value.toFixed(1) : `${value.value}`
   if (Array.isArray(value)) return `[${value.map(showValue).join(', ')}]`
   if (value instanceof Map) return `{${pairs(value)}}`
   if (value instanceof Set) return showSet(value)

@@ -14,11 +14,7 @@ export { Slice } from '../pickle/values.js'
  *
  * @throws TypeError for what is no whole number; ValueError for a step of zero.
  */
-export const slice = (
-  start?: number | null,
-  stop?: number | null,
-  step?: number | null,
-): Slice => {
+export const slice = (start?: number | null, stop?: number | null, step?: number | null): Slice => {
   for (const part of [start, stop, step]) {
     if (part !== undefined && part !== null && !Number.isInteger(part)) {
       throw new TypeError('slice indices must be integers or None')

@@ -2,18 +2,18 @@
  * The manager with the usual types.
  * @module
  */
+
+import type { PoolOptions } from '../pool.js'
 import { BaseManager, type ManagerOptions, registerBuiltin } from './base-manager.js'
 import { defaultTypes } from './default-types.js'
 import type { DictProxy, DictSource } from './dict-proxy.js'
 import type { ListProxy } from './list-proxy.js'
 import type { AcquirerProxy, BarrierProxy, ConditionProxy, EventProxy } from './lock-proxies.js'
 import type { PoolProxy } from './pool-proxy.js'
-import type { PoolOptions } from '../pool.js'
 import type { QueueProxy } from './queue-proxy.js'
 import type { SetProxy, SetSource } from './set-proxy.js'
 import type { ArrayProxy, NamespaceProxy, ValueProxy } from './value-proxies.js'
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined for the types.
 export interface SyncManager {
   /** A queue, for so many items at a time; for as many as there are if not given. */
   Queue<T = any>(maxsize?: number): Promise<QueueProxy<T>>

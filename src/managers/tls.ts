@@ -4,8 +4,8 @@
  * @module
  */
 import { createRequire } from 'node:module'
-import type { Duplex } from 'node:stream'
 import type * as Net from 'node:net'
+import type { Duplex } from 'node:stream'
 import type * as Tls from 'node:tls'
 import {
   type Address,

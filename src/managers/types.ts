@@ -14,8 +14,8 @@ import {
 import { poolReferent } from './pool-referent.js'
 import { QueueReferent } from './queue-referent.js'
 import { SetReferent } from './set-referent.js'
-import { Slice } from './slice.js'
 import { BarrierReferent, ConditionReferent, EventReferent } from './signals.js'
+import { Slice } from './slice.js'
 import { ArrayReferent, IteratorReferent, NamespaceReferent, ValueReferent } from './values.js'
 
 /** Names in a row. */

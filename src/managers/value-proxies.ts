@@ -3,10 +3,10 @@
  * @module
  */
 import { IndexError } from '../errors.js'
-import type { Both, Spellings } from './calls.js'
 import { PythonArray } from '../pickle/values.js'
-import { BaseProxy, type ProxyOptions, SPELLINGS } from './proxy.js'
+import type { Both, Spellings } from './calls.js'
 import type { Token } from './protocol.js'
+import { BaseProxy, type ProxyOptions, SPELLINGS } from './proxy.js'
 import { slice } from './slice.js'
 import { exposed } from './types.js'
 
@@ -18,7 +18,6 @@ export interface ValueCalls<T> {
   set(value: T): void
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface ValueProxy<T = any> extends Both<ValueCalls<T>> {}
 
 /** A value in a manager's server. Mirrors `managers.ValueProxy`. */
@@ -60,7 +59,6 @@ export interface ArrayCalls<T> {
   length(): number
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface ArrayProxy<T = any> extends Both<ArrayCalls<T>> {}
 
 /** An array of numbers of one type in a manager's server. Mirrors `managers.ArrayProxy`. */
@@ -115,7 +113,6 @@ export interface NamespaceCalls {
   delete(name: string): void
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
 export interface NamespaceProxy extends Both<NamespaceCalls> {
   /** An attribute of the namespace; reading and writing it block. */
   [attribute: string]: any
@@ -140,6 +137,7 @@ export class NamespaceProxy extends BaseProxy {
 
   constructor(token: Token, options?: ProxyOptions) {
     super(token, options)
+    // biome-ignore lint/correctness/noConstructorReturn: its attributes are those of the namespace.
     return wrapped(this)
   }
 }

@@ -4,8 +4,8 @@
  */
 import { IndexError, ValueError } from '../errors.js'
 import { Float } from '../shareable-list.js'
-import { indicesOf, Slice } from './slice.js'
 import { showValue } from './show-value.js'
+import { indicesOf, Slice } from './slice.js'
 
 /** Something with a value. */
 export class ValueReferent {
@@ -110,7 +110,8 @@ export class ArrayReferent {
     const convert = floats[this.#typecode]
     if (convert !== undefined) {
       if (value instanceof Float) return value
-      if (typeof value !== 'number') throw new TypeError(`a number is wanted, not ${showValue(value)}`)
+      if (typeof value !== 'number')
+        throw new TypeError(`a number is wanted, not ${showValue(value)}`)
       return convert(value)
     }
     if (typeof value !== 'string' || [...value].length !== 1) {
@@ -174,7 +175,8 @@ export interface Step {
 /** Whether something can be iterated, at once or in time. */
 const iteratorOf = (source: unknown): Iterator<unknown> | AsyncIterator<unknown> => {
   const object = Object(source)
-  if (Symbol.asyncIterator in object) return (object as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+  if (Symbol.asyncIterator in object)
+    return (object as AsyncIterable<unknown>)[Symbol.asyncIterator]()
   if (typeof object.next === 'function') return object
   if (Symbol.iterator in object) return (object as Iterable<unknown>)[Symbol.iterator]()
   throw new TypeError(`${showValue(source)} is no iterator`)
@@ -201,7 +203,7 @@ export class IteratorReferent {
     return steps(this.#iterator.throw(error))
   }
 
-  close(): void | Promise<unknown> {
+  close(): undefined | Promise<undefined> {
     const closed = this.#iterator.return?.()
     return closed instanceof Promise ? closed.then(() => undefined) : undefined
   }

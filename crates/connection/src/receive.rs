@@ -14,6 +14,10 @@ use mp_wire::framing::{self, LengthReader, Progress};
 
 use crate::Connection;
 
+/// How long one looks who reads ahead. The other side serves many: an answer that takes longer waits behind
+/// those of others, who need the processor.
+const GLANCE: std::time::Duration = std::time::Duration::from_micros(25);
+
 /// Why no message can be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
@@ -156,6 +160,7 @@ impl Connection {
             return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
         }
         let mut spin = std::mem::take(&mut self.spin);
+        spin.limit(GLANCE);
         let this = std::cell::RefCell::new((self, target));
         let outcome = spin.wait(
             || {

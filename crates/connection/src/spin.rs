@@ -8,9 +8,25 @@ use mp_os::spin_budget::SpinBudget;
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
     budget: SpinBudget,
+    limit: Option<Duration>,
 }
 
 impl Spin {
+    /// From now on looks no longer than this, and takes what comes later for not worth looking for.
+    pub(crate) fn limit(&mut self, limit: Duration) {
+        self.limit = Some(limit);
+    }
+
+    fn time(&self) -> Duration {
+        let time = self.budget.time();
+        self.limit.map_or(time, |limit| time.min(limit))
+    }
+
+    fn learn(&mut self, took: Duration) {
+        let late = self.limit.is_some_and(|limit| took > limit);
+        self.budget.learn(if late { Duration::MAX } else { took });
+    }
+
     /// Nothing came while one looked, and nobody knows when it will.
     pub(crate) fn was_in_vain(&mut self) {
         self.budget.learn(Duration::MAX);
@@ -27,11 +43,11 @@ impl Spin {
             return found;
         }
         let start = Instant::now();
-        while start.elapsed() < self.budget.time() {
+        while start.elapsed() < self.time() {
             // The other side may have been put on this very processor: let it run.
             std::thread::yield_now();
             if let Some(found) = look() {
-                self.budget.learn(start.elapsed());
+                self.learn(start.elapsed());
                 return found;
             }
         }
@@ -40,7 +56,7 @@ impl Spin {
                 return Err(end);
             }
             if let Some(found) = look() {
-                self.budget.learn(start.elapsed());
+                self.learn(start.elapsed());
                 return found;
             }
         }
@@ -50,6 +66,18 @@ impl Spin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_a_limit_looks_no_longer() {
+        let mut spin = Spin::default();
+        let limit = Duration::from_micros(5);
+        spin.limit(limit);
+        assert!(spin.time() <= limit);
+        for _ in 0..20 {
+            spin.learn(2 * limit);
+        }
+        assert!(spin.time() <= Duration::from_micros(1));
+    }
 
     #[test]
     fn the_sleeper_may_end_the_wait() {

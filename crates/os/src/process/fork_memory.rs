@@ -362,7 +362,10 @@ fn entries(range: Range, pages: &fs::File) -> impl Iterator<Item = (usize, u64)>
     let count = bytes.len() / ENTRY;
     (0..count).map(move |index| {
         let (entries, _) = bytes.as_chunks();
-        (range.start + index * PAGE, u64::from_ne_bytes(entries[index]))
+        (
+            range.start + index * PAGE,
+            u64::from_ne_bytes(entries[index]),
+        )
     })
 }
 
