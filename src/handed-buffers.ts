@@ -81,11 +81,13 @@ export const partsOfHanded = (
 /** How long memory that has come back is kept, in milliseconds. */
 const KEPT = 1000
 
-let timer: NodeJS.Timeout | undefined
+let waiting = false
 
 const trimLater = (): void => {
-  timer ??= setTimeout(() => {
-    timer = undefined
+  if (waiting) return
+  waiting = true
+  setTimeout(() => {
+    waiting = false
     if (native.trimHanded()) trimLater()
   }, KEPT).unref()
 }

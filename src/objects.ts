@@ -302,8 +302,7 @@ export const rebuildSync = (message: Arrived): unknown => rebuild(message, true)
 
 /** The object that came in; modules that it needs are imported first, and then a Promise is returned. */
 export const rebuildWithModules = (message: Arrived, take: () => void = () => {}): unknown => {
-  const missing =
-    message.failure === undefined ? importModules(neededBy(message, take)) : undefined
+  const missing = message.failure === undefined ? importModules(neededBy(message, take)) : undefined
   if (missing === undefined) {
     take()
     return rebuild(message, true)

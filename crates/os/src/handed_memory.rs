@@ -271,7 +271,7 @@ fn is_allocated_alone(object: &[u8]) -> bool {
     let word = unsafe { object.as_ptr().cast::<u64>().sub(1).read() };
     let length = word & !FLAGS;
     word & ALONE != 0
-        && length % page as u64 == 0
+        && length.is_multiple_of(page as u64)
         && length >= (object.len() + START) as u64
         && length <= (object.len() + START + 2 * page) as u64
 }
