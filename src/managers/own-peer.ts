@@ -77,6 +77,10 @@ export class OwnPeer implements ChannelOwner, Peer {
       handler.fail(error)
       return number
     }
+    if (this.#gone !== undefined) {
+      handler.fail(this.#gone)
+      return number
+    }
     this.#pending.set(number, handler)
     channel.read(true)
     return number
@@ -109,7 +113,8 @@ export class OwnPeer implements ChannelOwner, Peer {
       channel.readSync(() => reply !== undefined || failed !== undefined, ENDLESS)
     } catch (error) {
       this.#pending.delete(number)
-      throw failed?.error ?? error
+      // The server may have gone while the request was being written.
+      throw failed?.error ?? this.#gone ?? error
     } finally {
       this.#blocking--
     }
