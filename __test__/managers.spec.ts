@@ -329,7 +329,9 @@ test.serial('nothing is left of many that are created and given up', async (t) =
   }
   const before = await manager._numberOfObjects()
   await round(20_000)
-  t.is(await manager._numberOfObjects(), before)
+  // What earlier tests left may have been collected meanwhile.
+  const after = await manager._numberOfObjects()
+  t.true(after <= before, `${after} objects, ${before} before`)
 })
 
 test.serial('a server in this process', async (t) => {
