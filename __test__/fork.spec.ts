@@ -223,12 +223,3 @@ prints(
    say([lock === sameLock, array.buffer === sameArray.buffer, sameArray[1]])`,
   'ended 0 true,true,5',
 )
-
-prints(
-  'loader hooks that run on a thread are an error, not a copy that waits for ever',
-  `import { register } from 'node:module'
-   copy(() => say('copy'))
-   register('data:text/javascript,export const resolve = (name, context, next) => next(name, context)')
-   try { copy(() => say('copy')) } catch (error) { say(error.name + ': ' + error.message) }`,
-  "copy ended 0 RuntimeError: loader hooks of module.register() run on a thread that a copy does not have; use getContext('spawn')",
-)

@@ -10,12 +10,3 @@ const NEEDED = [/^--single[-_]threaded$/, /^--v8-pool-size=1$/]
 export const canFork = (): boolean =>
   process.platform === 'linux' &&
   NEEDED.every((needed) => process.execArgv.some((option) => needed.test(option)))
-
-/**
- * Whether modules are loaded with the help of hooks that run on a thread of their own, which a copy does not
- * have: it would wait for that thread at its first `import()`, for ever.
- */
-export const hasHooksThread = (): boolean =>
-  (process as unknown as { moduleLoadList: string[] }).moduleLoadList.includes(
-    'NativeModule internal/modules/esm/hooks',
-  )

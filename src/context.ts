@@ -208,8 +208,7 @@ export class ForkServerContext extends BaseContext {
  * and children.
  *
  * `start()` blocks until the copy has been made; first, for a second at most, until the program's other
- * threads rest, and it is an OSError (`EAGAIN`) when they do not. In a worker thread, and in a program with
- * loader hooks of `module.register()`, it is a RuntimeError.
+ * threads rest, and it is an OSError (`EAGAIN`) when they do not. In a worker thread it is a RuntimeError.
  */
 export class ForkProcess<Args extends unknown[] = any[]> extends Process<Args> {
   /** @internal */

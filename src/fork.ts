@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module'
 import { inspect } from 'node:util'
 import { liveAsCopy } from './bootstrap.js'
-import { canFork, hasHooksThread } from './can-fork.js'
+import { canFork } from './can-fork.js'
 import { Child } from './children.js'
 import { RuntimeError } from './errors.js'
 import { abandonStack, becomeForked, makeRandomExchangeable, prepareForForks } from './forked.js'
@@ -35,11 +35,6 @@ if (canFork()) makeRandomExchangeable()
 export const fork = (process_: Process): Child => {
   if (!native.isMainThread()) {
     throw new RuntimeError("a worker thread cannot fork; use getContext('spawn') there")
-  }
-  if (hasHooksThread()) {
-    throw new RuntimeError(
-      "loader hooks of module.register() run on a thread that a copy does not have; use getContext('spawn')",
-    )
   }
   const { daemon } = stateOf(process_)
   const parentPid = process.pid
