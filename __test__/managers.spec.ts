@@ -54,6 +54,31 @@ const referents = async (): Promise<number> => {
   }
 }
 
+for (const simple of [true, false]) {
+  const kind = simple ? 'a simple' : 'any other'
+  test.serial(`SIGINT ends ${kind} call that blocks, where the program listens`, async (t) => {
+    await underWatchdog(async () => {
+      using queue = await manager.Queue()
+      const [mine, theirs] = mp.Pipe()
+      const options = simple ? undefined : { block: true }
+      const started = new mp.Process({ target: child.interrupted, args: [queue, theirs, options] })
+      started.start()
+      theirs.close()
+      t.is(await mine.recv(), 'ready')
+      const again = setInterval(() => process.kill(started.pid!, 'SIGINT'), 50)
+      const ended = await mine.recv()
+      clearInterval(again)
+      t.is(ended, 'KeyboardInterrupt')
+      await mine.send('go on')
+      t.is(await mine.recv(), 7)
+      await started.join()
+      t.is(started.exitcode, 0)
+      t.true(await queue.empty())
+      mine.close()
+    })
+  })
+}
+
 test.serial('objects of a class of the program', async (t) => {
   const shop = await manager.Shop()
   // The type of a proxy is that of what it stands for.
@@ -327,7 +352,8 @@ test.serial('nothing is left of many that are created and given up', async (t) =
       for (const event of made) event[Symbol.dispose]()
     }
   }
-  const before = await manager._numberOfObjects()
+  // What other tests have left may be collected meanwhile.
+  const before = await referents()
   await round(20_000)
   t.is(await manager._numberOfObjects(), before)
 })
