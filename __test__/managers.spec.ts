@@ -352,10 +352,10 @@ test.serial('nothing is left of many that are created and given up', async (t) =
       for (const event of made) event[Symbol.dispose]()
     }
   }
-  // What other tests have left may be collected meanwhile.
-  const before = await referents()
+  const before = await manager._numberOfObjects()
   await round(20_000)
-  t.is(await manager._numberOfObjects(), before)
+  // What only the server's own objects referred to in the tests before may have been collected meanwhile.
+  t.true((await manager._numberOfObjects()) <= before)
 })
 
 test.serial('a server in this process', async (t) => {

@@ -47,6 +47,25 @@ thread_local! {
     static OUTCOME: Cell<f64> = const { Cell::new(status::REFUSED) };
 }
 
+/// As `direct` calls it, without what is generated around it.
+///
+/// # Safety
+/// The values must be those of the call that is running in the environment.
+pub(crate) unsafe fn call_directly(
+    env: sys::napi_env,
+    (handle, request, timeout, interruptible): (u32, u32, f64, bool),
+    [ident, method, args]: [sys::napi_value; 3],
+) -> sys::napi_value {
+    let call = Call {
+        handle,
+        request,
+        timeout,
+        interruptible,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { call.perform(env, ident, method, args) }
+}
+
 /// Asks a manager's server on a connection where nothing is under way, and waits for the answer. Returns
 /// what the method returned. When that is not simple, or there is more to it, undefined, and
 /// `managerCallOutcome` says what has come into the receive scratch: how many bytes, or a status; `REFUSED`
@@ -66,16 +85,11 @@ pub fn manager_call<'env>(
     timeout: f64,
     interruptible: bool,
 ) -> Unknown<'env> {
-    let call = Call {
-        handle,
-        request,
-        timeout,
-        interruptible,
-    };
-    let (ident, method, args) = (ident.raw(), method.raw(), args.raw());
+    let numbers = (handle, request, timeout, interruptible);
+    let values = [ident.raw(), method.raw(), args.raw()];
     // SAFETY: the values are the running call's arguments, and what is made is one of its environment.
     unsafe {
-        let value = call.perform(env.raw(), ident, method, args);
+        let value = call_directly(env.raw(), numbers, values);
         Unknown::from_raw_unchecked(env.raw(), value)
     }
 }
@@ -119,7 +133,11 @@ impl Call {
         let outcome = on(self.handle, |entry| {
             let connection = &mut entry.connection;
             match sent(connection, bytes) {
-                Ok(()) => read_ahead(connection, scratch, self.timeout, self.interruptible),
+                Ok(()) => {
+                    // The answer cannot be there yet, and the server may need this very processor.
+                    std::thread::yield_now();
+                    read_ahead(connection, scratch, self.timeout, self.interruptible)
+                }
                 Err(status) => status,
             }
         });
