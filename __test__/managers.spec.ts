@@ -79,6 +79,35 @@ for (const simple of [true, false]) {
   })
 }
 
+test.serial('values of blocking calls arrive as they were, simple or nearly so', async (t) => {
+  using list: ListProxy<unknown> = await manager.list()
+  const lengths = [0, 1, 31, 32, 127, 128, 129, 500, 600, 70_000]
+  const values = [
+    ...[0, -0, 1, -1, 127, 128, 255, 256, -128, -129, 32_767, 32_768, 65_536, -(2 ** 31)],
+    ...[2 ** 31 - 1, 2 ** 31, 2 ** 53, 0.5, -1e300, Number.NaN, Infinity, -Infinity],
+    ...[true, false, null, undefined, 1n],
+    ...lengths.flatMap((length) =>
+      ['x', '\0', '\xe9', '\u6f22', '\ud800'].map((c) => c.repeat(length)),
+    ),
+  ]
+  for (const value of values) {
+    list.appendSync(value)
+    t.true(Object.is(list.atSync(-1), value), inspect(value))
+  }
+  list.clearSync()
+  for (const count of [0, 1, 15, 16, 17, 200]) {
+    list.pushSync(...values.slice(0, 5), ...Array(count).fill('item'))
+    t.is(list.atSync(-1), count === 0 ? values[4] : 'item')
+  }
+  t.is(list.lenSync(), 30 + 249)
+  // What is under way in the other form goes before, and loses nothing.
+  const under = Promise.all([list.len(), list.at(0)])
+  t.is(list.atSync(0), 0)
+  t.deepEqual(await under, [279, 0])
+  t.throws(() => list.getSync(1000), { message: /range/ })
+  t.is(list.atSync(1), -0)
+})
+
 test.serial('objects of a class of the program', async (t) => {
   const shop = await manager.Shop()
   // The type of a proxy is that of what it stands for.
