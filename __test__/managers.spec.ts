@@ -54,6 +54,60 @@ const referents = async (): Promise<number> => {
   }
 }
 
+for (const simple of [true, false]) {
+  const kind = simple ? 'a simple' : 'any other'
+  test.serial(`SIGINT ends ${kind} call that blocks, where the program listens`, async (t) => {
+    await underWatchdog(async () => {
+      using queue = await manager.Queue()
+      const [mine, theirs] = mp.Pipe()
+      const options = simple ? undefined : { block: true }
+      const started = new mp.Process({ target: child.interrupted, args: [queue, theirs, options] })
+      started.start()
+      theirs.close()
+      t.is(await mine.recv(), 'ready')
+      const again = setInterval(() => process.kill(started.pid!, 'SIGINT'), 50)
+      const ended = await mine.recv()
+      clearInterval(again)
+      t.is(ended, 'KeyboardInterrupt')
+      await mine.send('go on')
+      t.is(await mine.recv(), 7)
+      await started.join()
+      t.is(started.exitcode, 0)
+      t.true(await queue.empty())
+      mine.close()
+    })
+  })
+}
+
+test.serial('values of blocking calls arrive as they were, simple or nearly so', async (t) => {
+  using list: ListProxy<unknown> = await manager.list()
+  const lengths = [0, 1, 31, 32, 127, 128, 129, 500, 600, 70_000]
+  const values = [
+    ...[0, -0, 1, -1, 127, 128, 255, 256, -128, -129, 32_767, 32_768, 65_536, -(2 ** 31)],
+    ...[2 ** 31 - 1, 2 ** 31, 2 ** 53, 0.5, -1e300, Number.NaN, Infinity, -Infinity],
+    ...[true, false, null, undefined, 1n],
+    ...lengths.flatMap((length) =>
+      ['x', '\0', '\xe9', '\u6f22', '\ud800'].map((c) => c.repeat(length)),
+    ),
+  ]
+  for (const value of values) {
+    list.appendSync(value)
+    t.true(Object.is(list.atSync(-1), value), inspect(value))
+  }
+  list.clearSync()
+  for (const count of [0, 1, 15, 16, 17, 200]) {
+    list.pushSync(...values.slice(0, 5), ...Array(count).fill('item'))
+    t.is(list.atSync(-1), count === 0 ? values[4] : 'item')
+  }
+  t.is(list.lenSync(), 30 + 249)
+  // What is under way in the other form goes before, and loses nothing.
+  const under = Promise.all([list.len(), list.at(0)])
+  t.is(list.atSync(0), 0)
+  t.deepEqual(await under, [279, 0])
+  t.throws(() => list.getSync(1000), { message: /range/ })
+  t.is(list.atSync(1), -0)
+})
+
 test.serial('objects of a class of the program', async (t) => {
   const shop = await manager.Shop()
   // The type of a proxy is that of what it stands for.

@@ -5,8 +5,9 @@
  */
 import { encode } from '../codec/index.js'
 import { EOFError, OSError } from '../errors.js'
+import { isInterruptible } from '../interruptible.js'
 import { native } from '../native.js'
-import { checked, END, errorOf, NOT_YET } from '../native-status.js'
+import { checked, END, errorOf, INTERRUPTED, NOT_YET, REFUSED } from '../native-status.js'
 import {
   closeOwned,
   copyOf,
@@ -17,7 +18,7 @@ import {
   receiveScratch,
   shareSendScratch,
 } from '../objects.js'
-import { atOnce, type Clock } from '../waiting.js'
+import { atOnce, type Clock, ENDLESS } from '../waiting.js'
 import { READABLE, Watcher, WRITABLE } from '../watcher.js'
 import { FrameReader } from './frame-reader.js'
 
@@ -53,6 +54,12 @@ const SMALLEST_BUFFER = 1024
 const KEPT_BUFFER = 64 * 1024
 /** From here on a message is not put beside others. */
 const LARGE_MESSAGE = 64 * 1024
+
+/** How long a call blocks in one go. */
+const slice = atOnce(ENDLESS)
+
+/** Where SIGINT can end a wait; whether the program listens for it the engine sees when it has to sleep. */
+const onMainThread = native.isMainThread()
 
 /** One end of it, which belongs to one process and thread alone. */
 export class Channel {
@@ -197,6 +204,35 @@ export class Channel {
     }
   }
 
+  /**
+   * Makes a call of simple values, if it is one and nothing else is on its way, and waits for what is
+   * answered. Returns it if that is simple too. Otherwise undefined, and `outcome` is for
+   * {@link Channel.takeIn}, or {@link REFUSED} when the call has not been made.
+   */
+  exchange(number: number, ident: string, method: string, args: readonly unknown[]): unknown {
+    this.outcome = REFUSED
+    if (this.#filled > 0 || this.#unsent.length > 0 || this.#reader.inside || this.closed) return
+    const { managerCall } = native
+    const value = managerCall(this.#handle, number, ident, method, args, slice(), onMainThread)
+    if (value === undefined) this.outcome = native.managerCallOutcome()
+    return value
+  }
+
+  /** What has come of the last {@link Channel.exchange} that returned nothing. */
+  outcome = REFUSED
+
+  /**
+   * Tells the owner of what has come in an exchange.
+   *
+   * @throws KeyboardInterrupt
+   */
+  takeIn(outcome: number): void {
+    if (outcome === INTERRUPTED) throw errorOf(outcome, 'recv')
+    if (outcome === NOT_YET) return
+    if (outcome < 0) this.#end(outcome === END ? new EOFError() : errorOf(outcome, 'recv'))
+    else this.#feed(outcome)
+  }
+
   /** Writes what is in line, as much as is taken. */
   flush(): void {
     if (this.closed) return
@@ -227,18 +263,21 @@ export class Channel {
   /**
    * Reads what has come and what comes, and tells the owner, until `done`; blocks meanwhile, and writes
    * what is in line. False when the time is over.
+   *
+   * @throws KeyboardInterrupt
    */
   readSync(done: () => boolean, left: Clock): boolean {
     const slice = atOnce(left)
     this.flush()
+    const attentive = !done() && isInterruptible()
     while (!done()) {
       if (this.#ended !== undefined) throw this.#ended
       if (this.#closed) throw new OSError('handle is closed')
       if (this.#unsent.length > 0) {
         native.waitReady([this.#fd], [this.#fd], slice())
         this.flush()
-        this.#readAhead(0, false)
-      } else this.#readAhead(slice(), false)
+        this.#readAhead()
+      } else this.takeIn(native.connectionReadAhead(this.#handle, slice(), false, attentive))
       if (!done() && left() === 0) return false
     }
     return true
@@ -280,20 +319,19 @@ export class Channel {
     return this.#descriptors.splice(0, announced)
   }
 
-  /** Whether something came. */
-  #readAhead(timeout: number, awake: boolean): boolean {
-    const count = native.connectionReadAhead(this.#handle, timeout, awake)
-    if (count === NOT_YET) return false
-    if (count < 0) {
-      this.#end(count === END ? new EOFError() : errorOf(count, 'recv'))
-      return false
-    }
+  /** Whether something has come; told of when it has. */
+  #readAhead(awake = false): boolean {
+    const outcome = native.connectionReadAhead(this.#handle, 0, awake, false)
+    this.takeIn(outcome)
+    return outcome >= 0
+  }
+
+  #feed(count: number): void {
     try {
       this.#reader.feed(receiveScratch, count)
     } catch (error) {
       this.#end(error as Error)
     }
-    return true
   }
 
   #ready(events: number): void {
@@ -307,7 +345,7 @@ export class Channel {
     busiest = this
     for (let awake = false, turns = TURNS; turns > 0; turns--) {
       this.#flushing = true
-      const came = this.#readAhead(0, awake)
+      const came = this.#readAhead(awake)
       this.#flushing = false
       this.flush()
       if (!came || !again || this.closed || this.#unsent.length > 0) return

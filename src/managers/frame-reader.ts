@@ -27,6 +27,11 @@ export class FrameReader {
     this.#take = take
   }
 
+  /** Whether a message has come in part. */
+  get inside(): boolean {
+    return this.#part !== undefined
+  }
+
   /**
    * Takes in the first `count` of these bytes, and gives away the messages that are complete with them. The
    * bytes may be overwritten while a message is given away.

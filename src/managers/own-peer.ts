@@ -5,13 +5,14 @@
 import { type Address, showAddress } from '../address.js'
 import { Client, ClientSync } from '../client.js'
 import type { Connection } from '../connection.js'
-import { EOFError, RemoteError } from '../errors.js'
+import { EOFError, KeyboardInterrupt, RemoteError } from '../errors.js'
 import { Finalize } from '../finalize.js'
+import { REFUSED } from '../native-status.js'
 import { ENDLESS } from '../waiting.js'
 import type { Channel, ChannelOwner } from './channel.js'
 import { channelOver } from './own-client.js'
 import { forget, type Handler, type Peer, secretOf } from './peers.js'
-import { numberIn, RETURN, type Reply, type Request } from './protocol.js'
+import { numberIn, RETURN, type Reply, type ReplyKind, type Request } from './protocol.js'
 import { connectThrough, onlyPromises } from './tls.js'
 
 /** A server, as its client sees it. */
@@ -97,9 +98,28 @@ export class OwnPeer implements ChannelOwner, Peer {
     const channel = this.#channel ?? this.connectSync()
     if (this.#gone !== undefined) throw this.#gone
     const number = ++this.#number
+    let outcome = REFUSED
+    if (kwds === undefined && this.#pending.size === 0) {
+      const value = channel.exchange(number, ident, method, args)
+      if (value !== undefined) {
+        this.#simple[2] = value
+        return this.#simple
+      }
+      outcome = channel.outcome
+    }
+    const request: Request = [number, ident, method, withKwds(args, kwds)]
+    return this.#exchangeSync(channel, request, outcome)
+  }
+
+  /** The reply to the last call of simple values. */
+  readonly #simple: [number: number, kind: ReplyKind, result: unknown] = [0, RETURN, null]
+
+  /** Goes on with a call of which this has come so far. */
+  #exchangeSync(channel: Channel, request: Request, outcome: number): Reply {
+    const [number] = request
     let reply: Reply | undefined
     let failed: { error: unknown } | undefined
-    channel.send([number, ident, method, withKwds(args, kwds)])
+    if (outcome === REFUSED) channel.send(request)
     this.#pending.set(number, {
       settle(kind, result, stack) {
         reply = stack === undefined ? [number, kind, result] : [number, kind, result, stack]
@@ -110,9 +130,11 @@ export class OwnPeer implements ChannelOwner, Peer {
     })
     this.#blocking++
     try {
+      if (outcome !== REFUSED) channel.takeIn(outcome)
       channel.readSync(() => reply !== undefined || failed !== undefined, ENDLESS)
     } catch (error) {
       this.#pending.delete(number)
+      if (error instanceof KeyboardInterrupt) this.tell('cancel', [number])
       // The server may have gone while the request was being written.
       throw failed?.error ?? this.#gone ?? error
     } finally {

@@ -2,6 +2,8 @@
  * Proxies for pools.
  * @module
  */
+import type { Callbacks } from '../async-result.js'
+import type { AsyncMapOptions } from '../pool.js'
 import type { Both, Spellings } from './calls.js'
 import type { IteratorProxy } from './iterator-proxy.js'
 import { inSeconds } from './lock-proxies.js'
@@ -53,17 +55,22 @@ export interface PoolCalls {
   map(fn: AnyFunction, iterable: Iterable<unknown>, chunksize?: number | null): any[]
   /** The same, each item being the list of the arguments. */
   starmap(fn: AnyFunction, iterable: Iterable<readonly unknown[]>, chunksize?: number | null): any[]
-  /** As {@link PoolCalls.apply}, without waiting for the outcome; and so the two others. */
-  applyAsync(fn: AnyFunction, args?: readonly unknown[], kwargs?: object): AsyncResultProxy
+  /** As {@link PoolCalls.apply}, without waiting for the outcome; and so the two others. Callbacks run in the server. */
+  applyAsync(
+    fn: AnyFunction,
+    args?: readonly unknown[],
+    kwargs?: object,
+    options?: Callbacks<any>,
+  ): AsyncResultProxy
   mapAsync(
     fn: AnyFunction,
     iterable: Iterable<unknown>,
-    chunksize?: number | null,
+    options?: number | null | AsyncMapOptions<any>,
   ): AsyncResultProxy
   starmapAsync(
     fn: AnyFunction,
     iterable: Iterable<readonly unknown[]>,
-    chunksize?: number | null,
+    options?: number | null | AsyncMapOptions<any>,
   ): AsyncResultProxy
   /** The results one by one, in the order of the items. */
   imap(fn: AnyFunction, iterable: Iterable<unknown>, chunksize?: number): IteratorProxy
@@ -114,6 +121,5 @@ export class PoolProxy extends BaseProxy {
   /** Terminates the pool, as leaving Python's `with` does. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.terminate()
-    this[Symbol.dispose]()
   }
 }

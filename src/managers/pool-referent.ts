@@ -2,98 +2,72 @@
  * Pools in a manager's server: those of the package, under Python's names.
  * @module
  */
-import { TimeoutError, ValueError } from '../errors.js'
+import type { AsyncResult } from '../async-result.js'
 import { Pool } from '../pool.js'
 import { OWNED } from './referents.js'
 
-/** What becomes of a call: as `AsyncResult`. */
+/** The outcome of a call, with times in seconds. A result of the pool's itself would be waited for. */
 class Outcome {
-  readonly #promise: Promise<unknown>
-  #state: 'pending' | 'fulfilled' | 'rejected' = 'pending'
+  readonly #result: AsyncResult
 
-  constructor(promise: Promise<unknown>) {
-    this.#promise = promise
-    promise.then(
-      () => {
-        this.#state = 'fulfilled'
-      },
-      () => {
-        this.#state = 'rejected'
-      },
-    )
+  constructor(result: AsyncResult) {
+    this.#result = result
   }
 
   async get(timeout: unknown = null): Promise<unknown> {
-    await this.wait(timeout)
-    if (this.#state === 'pending') throw new TimeoutError()
-    return await this.#promise
+    return await this.#result.get(milliseconds(timeout))
   }
 
   async wait(timeout: unknown = null): Promise<void> {
-    const settled = this.#promise.then(ignore, ignore)
-    if (timeout === null) return await settled
-    let timer: NodeJS.Timeout | undefined
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Number(timeout) * 1000)
-    })
-    await Promise.race([settled, over])
-    clearTimeout(timer)
+    await this.#result.wait(milliseconds(timeout))
   }
 
   ready(): boolean {
-    return this.#state !== 'pending'
+    return this.#result.ready()
   }
 
   successful(): boolean {
-    if (this.#state === 'pending') throw new ValueError(`${this} not ready`)
-    return this.#state === 'fulfilled'
+    return this.#result.successful()
   }
 
   toString(): string {
-    return `<AsyncResult ${this.#state}>`
+    return this.#result.toString()
   }
 }
 
-const ignore = (): void => {}
+const milliseconds = (seconds: unknown): number | null =>
+  seconds === null ? null : Number(seconds) * 1000
 
-type Method = (...args: unknown[]) => unknown
+type Method = (...args: any[]) => unknown
+type AsyncMethod = (...args: any[]) => AsyncResult
 
-/** Goes through the results one by one as they are asked for. */
-async function* inTurn(results: Promise<unknown[]>): AsyncGenerator<unknown> {
-  yield* await results
-}
-
-/**
- * A pool under Python's names. What the pool has of a method under its own name, in camel case, is what is
- * called; else what can be made of `map`, `starmap` and `apply`.
- */
+/** A pool under Python's names. */
 export const poolReferent = (...args: unknown[]): unknown => {
   const [first, initializer = null, initargs = []] = args
   const options = isOptions(first) ? first : { processes: first, initializer, initargs }
   const pool = new Pool(options as ConstructorParameters<typeof Pool>[0])
-  const methods = pool as unknown as Record<string, Method | undefined>
+  const same =
+    (method: Method): Method =>
+    (...given) =>
+      method.apply(pool, given)
   const later =
-    (name: string, plain: string): Method =>
+    (method: AsyncMethod): Method =>
     (...given) =>
-      methods[name]?.(...given) ?? new Outcome(methods[plain]!(...given) as Promise<unknown>)
-  const iterated =
-    (name: string): Method =>
-    (...given) =>
-      methods[name]?.(...given) ?? inTurn(methods.map!(...given) as Promise<unknown[]>)
+      new Outcome(method.apply(pool, given))
   return {
-    apply: (...given: unknown[]) => methods.apply!(...given),
-    map: (...given: unknown[]) => methods.map!(...given),
-    starmap: (...given: unknown[]) => methods.starmap!(...given),
-    apply_async: later('applyAsync', 'apply'),
-    map_async: later('mapAsync', 'map'),
-    starmap_async: later('starmapAsync', 'starmap'),
-    imap: iterated('imap'),
-    imap_unordered: iterated('imapUnordered'),
-    close: () => pool.close(),
-    terminate: () => pool.terminate(),
-    join: () => pool.join(),
-    [OWNED]: () => pool.terminate(),
-    toString: () => pool.toString(),
+    apply: same(pool.apply),
+    map: same(pool.map),
+    starmap: same(pool.starmap),
+    apply_async: later(pool.applyAsync as AsyncMethod),
+    map_async: later(pool.mapAsync as AsyncMethod),
+    starmap_async: later(pool.starmapAsync as AsyncMethod),
+    imap: same(pool.imap),
+    imap_unordered: same(pool.imapUnordered),
+    close: same(pool.close),
+    terminate: same(pool.terminate),
+    join: same(pool.join),
+    [OWNED]: same(pool.terminate),
+    toString: same(pool.toString),
   }
 }
 

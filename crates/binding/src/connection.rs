@@ -8,10 +8,13 @@ use std::cell::{Cell, RefCell};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use mp_connection::{Connection, Received};
+use mp_connection::{Connection, ReceiveError, Received};
 use mp_os::descriptor;
 use mp_os::mapping::Mapping;
+use mp_os::process::attention::Attention;
+use mp_os::readiness::{self, Interest};
 use mp_wire::frame::{self, Frame, FrameHeader, FrameWriter};
 use mp_wire::framing;
 use napi::bindgen_prelude::{Array, Buffer, Either, Uint8Array};
@@ -38,8 +41,8 @@ thread_local! {
     static RECEIVE: Cell<Scratch> = const { Cell::new(Scratch::NONE) };
 }
 
-struct Entry {
-    connection: Connection,
+pub(crate) struct Entry {
+    pub(crate) connection: Connection,
     /// The length of the large message that was announced last.
     announced: u64,
 }
@@ -183,22 +186,61 @@ pub fn connection_send_raw(handle: u32, bytes: &[u8], timeout: f64) -> f64 {
 
 /// Reads what has come into the receive scratch, be it a part of a message or many, and returns how much,
 /// or a status. A timeout of 0 does not block; less than zero blocks for ever. With `awake` it does not
-/// sleep, but looks for a while if that has been worth it. Descriptors are kept for `takeDescriptors`.
+/// sleep, but looks for a while if that has been worth it. With `interruptible` SIGINT ends the wait.
+/// Descriptors are kept for `takeDescriptors`.
 #[napi]
-pub fn connection_read_ahead(handle: u32, timeout: f64, awake: bool) -> f64 {
+pub fn connection_read_ahead(handle: u32, timeout: f64, awake: bool, interruptible: bool) -> f64 {
     // SAFETY: the facade holds the registered array, and this borrow ends with the call.
     let scratch = unsafe { RECEIVE.get().bytes() };
     on(handle, |entry| {
-        let read = if awake {
-            entry.connection.look_ahead(scratch)
+        if awake {
+            match entry.connection.look_ahead(scratch) {
+                Ok(count) => count as f64,
+                Err(error) => status::receive(&error),
+            }
         } else {
-            entry.connection.read_ahead(scratch, deadline(timeout))
-        };
-        match read {
-            Ok(count) => count as f64,
-            Err(error) => status::receive(&error),
+            read_ahead(&mut entry.connection, scratch, timeout, interruptible)
         }
     })
+}
+
+/// How long one sleeps at a time who attends to SIGINT, which may come right before the sleep.
+const ATTENTIVE: Duration = Duration::from_millis(500);
+
+/// Waits for what comes, until the time is over or, if so wanted, SIGINT comes: how much it is, or a status.
+pub(crate) fn read_ahead(
+    connection: &mut Connection,
+    scratch: &mut [u8],
+    timeout: f64,
+    interruptible: bool,
+) -> f64 {
+    let deadline = deadline(timeout);
+    if !interruptible || timeout == 0.0 {
+        return match connection.read_ahead(scratch, deadline) {
+            Ok(count) => count as f64,
+            Err(error) => status::receive(&error),
+        };
+    }
+    let mut attention = None;
+    let mut interrupted = false;
+    let read = connection.read_ahead_sleeping(scratch, |fd| {
+        let attention = attention.get_or_insert_with(|| Attention::begin().ok().flatten());
+        let left = deadline
+            .remaining()
+            .map_or(ATTENTIVE, |left| left.min(ATTENTIVE));
+        let ready = readiness::wait_until_signal(fd, Interest::Readable, left);
+        interrupted = attention.as_ref().is_some_and(Attention::is_wanted);
+        match ready {
+            Err(error) => Some(error.into()),
+            Ok(true) => None,
+            Ok(false) => (interrupted || left.is_zero()).then_some(ReceiveError::NotYet),
+        }
+    });
+    match read {
+        Ok(count) => count as f64,
+        Err(ReceiveError::NotYet) if interrupted => status::INTERRUPTED,
+        Err(error) => status::receive(&error),
+    }
 }
 
 /// Receives a message: its length, when it is in the receive scratch; -3 when it is large and waits to
@@ -381,7 +423,7 @@ impl Entry {
     }
 }
 
-fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
+pub(crate) fn on(handle: u32, action: impl FnOnce(&mut Entry) -> f64) -> f64 {
     CONNECTIONS.with_borrow_mut(|table| table.get_mut(handle).map_or(status::NO_HANDLE, action))
 }
 

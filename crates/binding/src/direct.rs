@@ -2,7 +2,8 @@
 //! a call: that takes several times as long as they do.
 //!
 //! They are declared like all others, so that they are described in one place; when the addon is loaded,
-//! what was generated for them is replaced. They take and return numbers and nothing else.
+//! what was generated for them is replaced. They take and return numbers and nothing else,
+//! but for one.
 
 use std::ffi::{CStr, c_void};
 use std::io;
@@ -13,7 +14,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, JsValue, Result, check_status, sys};
 use napi_derive::napi;
 
-use crate::{queue, status};
+use crate::{manager_call, queue, status};
 
 /// An argument. What is none becomes nothing.
 trait Argument: Default {
@@ -104,7 +105,38 @@ direct!(queue_try_take, handle: u32);
 direct!(queue_is_empty, handle: u32);
 direct!(queue_pending, handle: u32);
 
-const FUNCTIONS: [(&CStr, sys::napi_callback); 5] = [
+/// The one that is given values, too.
+unsafe extern "C" fn call_manager(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let mut values = [ptr::null_mut(); 7];
+    let mut count = values.len();
+    // SAFETY: the call is running, and there are as many places as are said. Arguments that were not given
+    // are undefined.
+    unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &raw mut count,
+            values.as_mut_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut::<*mut c_void>(),
+        );
+        let [handle, request, ident, method, args, timeout, interruptible] = values;
+        let numbers = (
+            u32::of(env, handle),
+            u32::of(env, request),
+            f64::of(env, timeout),
+            bool::of(env, interruptible),
+        );
+        catch_unwind(|| manager_call::call_directly(env, numbers, [ident, method, args]))
+            .unwrap_or(ptr::null_mut())
+    }
+}
+
+const FUNCTIONS: [(&CStr, sys::napi_callback); 6] = [
+    (c"managerCall", Some(call_manager)),
     (c"queuePut", Some(queue_put)),
     (c"queueTake", Some(queue_take)),
     (c"queueTryTake", Some(queue_try_take)),

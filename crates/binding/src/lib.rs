@@ -17,6 +17,7 @@ mod identity;
 mod layout;
 mod listener;
 mod log;
+mod manager_call;
 mod memory_file;
 mod pickle;
 mod pool;

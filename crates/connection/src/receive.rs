@@ -139,6 +139,18 @@ impl Connection {
         self.reading_ahead(target, |fd| sleep(fd, deadline))
     }
 
+    /// The same for one who sleeps in its own way: `sleep` gives why the wait ends, or nothing to look again.
+    ///
+    /// # Errors
+    /// As [`Connection::read_ahead`].
+    pub fn read_ahead_sleeping(
+        &mut self,
+        target: &mut [u8],
+        sleep: impl FnMut(BorrowedFd<'_>) -> Option<ReceiveError>,
+    ) -> Result<usize, ReceiveError> {
+        self.reading_ahead(target, sleep)
+    }
+
     /// The same for one who does not sleep: looks only as long as that has been worth it lately.
     ///
     /// # Errors

@@ -124,6 +124,9 @@ mod tests {
             let (client, server, from) = met(&Address::Inet(at.parse().unwrap()));
             exchange(&client, &server);
             assert_eq!(from, address_of(client.as_fd()).unwrap());
+            for end in [client, server] {
+                assert!(sockopt::tcp_nodelay(&end).unwrap());
+            }
         }
     }
 

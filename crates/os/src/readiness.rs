@@ -81,18 +81,42 @@ pub fn wait_one(fd: BorrowedFd<'_>, interest: Interest, deadline: Deadline) -> i
     Ok(ready)
 }
 
+/// The same, for so long at most, and only until a signal comes: `false` then, too.
+///
+/// # Errors
+/// As [`wait_one`].
+pub fn wait_until_signal(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    at_most: Duration,
+) -> io::Result<bool> {
+    let mut entries = [PollFd::from_borrowed_fd(fd, interest.flags())];
+    let ready = match poll_once(&mut entries, Deadline::after(Some(at_most))) {
+        Err(rustix::io::Errno::INTR) => 0,
+        other => other?,
+    };
+    if entries[0].revents().contains(PollFlags::NVAL) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(ready > 0)
+}
+
 /// A signal ends a poll early; the wait goes on with the time that is left.
 fn poll_until(entries: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<usize> {
     loop {
-        let timeout = deadline.remaining().map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        match rustix::event::poll(entries, timeout.as_ref()) {
+        match poll_once(entries, deadline) {
             Err(rustix::io::Errno::INTR) => {}
             other => return Ok(other?),
         }
     }
+}
+
+fn poll_once(entries: &mut [PollFd<'_>], deadline: Deadline) -> rustix::io::Result<usize> {
+    let timeout = deadline.remaining().map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    });
+    rustix::event::poll(entries, timeout.as_ref())
 }
 
 #[cfg(test)]
