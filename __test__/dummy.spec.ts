@@ -534,3 +534,28 @@ check('a ThreadPool is a Pool of threads', async (t) => {
   }
   t.throws(() => new mp.ThreadPool(0), { instanceOf: mp.ValueError })
 })
+
+for (const form of ['joinSync(20_000)', 'joinSync()', 'join()']) {
+  test(`a thread that ends before anything of ours is loaded is joined by ${form}`, async (t) => {
+    const { folder, run } = write(
+      t,
+      `${header}
+export const nothing = () => {}
+if (mp.isMainProcess) {
+  const p = new dummy.Process({ target: nothing, name: 'early' })
+  p.start()
+  await p.${form}
+  console.log(p.exitcode, p.isAlive())
+}`,
+      {
+        files: {
+          'preload.cjs': `if (!require('node:worker_threads').isMainThread) throw new Error('not for threads')`,
+        },
+      },
+    )
+    const { code, stdout, stderr } = await run({ execArgv: ['--require', `${folder}/preload.cjs`] })
+    t.deepEqual([code, stdout], [0, '1 false\n'], stderr)
+    t.regex(stderr, /^Exception in thread early:\nError: not for threads\n/)
+    t.is(stderr.match(/not for threads/g)?.length, 1)
+  })
+}

@@ -437,7 +437,7 @@ test('away from a terminal, progress is a line at each quarter', (t) => {
   t.is(written, 'Work: 25 %\nWork: 50 %\nWork: 75 %\nWork: 100 %\n')
 })
 
-test('on a terminal, progress is a bar', (t) => {
+test('on a terminal, progress is left to the bars of the pool', (t) => {
   let written = ''
   const stream = Object.assign(
     new Writable({
@@ -446,12 +446,12 @@ test('on a terminal, progress is a bar', (t) => {
         done()
       },
     }),
-    { isTTY: true, columns: 100, cursorTo() {}, moveCursor() {}, clearLine() {} },
+    { isTTY: true },
   )
   const progress = startProgress('Work', 2, stream as unknown as NodeJS.WriteStream)
   progress.advance(2)
   progress[Symbol.dispose]()
-  t.regex(written, /Work {2}░+ {2}0 % {2}0\/2 blocks/)
+  t.is(written, '')
 })
 
 test('the command line has defaults and refuses what it does not know', (t) => {

@@ -399,3 +399,50 @@ if (mp.isMainProcess) {
   t.true((outcomes as unknown[]).includes('EMFILE'))
   t.deepEqual(rest, [0, 0, 0, 1])
 })
+
+test('a program ends after its server, however long that takes', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `${watching}
+import { spawn } from 'node:child_process'
+if (mp.isMainProcess) {
+  await run()
+  const [server] = servers()
+  process.kill(server, 'SIGSTOP')
+  // In a group of its own: the test looks at what is left of the program's.
+  const waker = spawn('sh', ['-c', 'sleep 1; kill -CONT ' + server], { detached: true, stdio: 'ignore' })
+  waker.unref()
+  show('end')
+}
+`,
+  )
+  t.deepEqual(shown(stdout), [['end']], stderr)
+})
+
+test('a program does not wait for a server that others use', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `${watching}
+export const orphan = async (program, told) => {
+  told.sendSync(process.pid)
+  const begun = Date.now()
+  await until(() => !/^[^Z]/.test(fieldsOf(program)[0] ?? '') || Date.now() - begun > 3000)
+  show(Date.now() - begun < 3000)
+}
+export const parent = (program, told) => {
+  const child = new mp.Process({ target: orphan, args: [program, told] })
+  child.start()
+  child.joinSync()
+}
+if (mp.isMainProcess) {
+  const [ours, theirs] = mp.Pipe()
+  const child = new mp.Process({ target: parent, args: [process.pid, theirs] })
+  child.start()
+  await ours.recv()
+  child.kill()
+  await child.join()
+}
+`,
+  )
+  t.deepEqual(shown(stdout), [[true]], stderr)
+})

@@ -3,6 +3,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { within } from './fixtures/connection-patience.js'
+import { program } from './fixtures/process-programs.js'
 import { lookAtLarge, sum, sumLarge, takeAll } from './fixtures/queues-large.js'
 
 const MIB = 2 ** 20
@@ -116,4 +117,37 @@ test.serial('whoever is killed with it keeps nothing', async (t) => {
   }
   t.true(files() < 30)
   queue.close()
+})
+
+const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+
+onLinux('a copy of the process gives its memory back, too', async (t) => {
+  const { stdout, stderr } = await program(
+    t,
+    `import { readdirSync, readlinkSync } from 'node:fs'
+const { Process } = mp.getContext('fork')
+const linkOf = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd) } catch { return '' } }
+const files = () => readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith('/memfd:')).length
+const sendLarge = () => {
+  const queue = new mp.SimpleQueue()
+  queue.putSync(new Uint8Array(${SIZE}))
+  queue.getSync()
+  return queue
+}
+sendLarge()
+const child = new Process({
+  target: async () => {
+    const queue = sendLarge()
+    const before = files()
+    for (let i = 0; i < 200 && files() === before; i++) await new Promise((resolve) => setTimeout(resolve, 50))
+    console.log(before - files())
+    queue.close()
+  },
+})
+child.start()
+await child.join()
+`,
+    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+  )
+  t.is(stdout, '1\n', stderr)
 })

@@ -1,5 +1,6 @@
 /** Finding the script of a function, with the debugger and without. */
 import test from 'ava'
+import { program as written } from './fixtures/process-programs.js'
 import { runProgram } from './helpers/run-program.js'
 
 const program = new URL('./fixtures/script-lookups.js', import.meta.url)
@@ -34,4 +35,32 @@ test('where code from strings is forbidden, the debugger tells', async (t) => {
     ['module again', 0, 'by value', again, ['factor']],
     ['module without variables', 1, 'by value', lone, []],
   ])
+})
+
+test('what finds scripts is found again when V8 has dropped it', async (t) => {
+  const { stdout, stderr } = await written(
+    t,
+    `import { One } from './one.mjs'
+import { Other } from './other.mjs'
+const [ours, theirs] = mp.Pipe()
+const arrives = (object) => {
+  ours.sendSync(object)
+  return theirs.recvSync().constructor === object.constructor
+}
+const before = arrives(new One())
+for (let i = 0; i < 20; i++) {
+  gc()
+  await new Promise(setImmediate)
+}
+console.log(before, arrives(new Other()))
+`,
+    {
+      files: {
+        'one.mjs': 'export class One extends Error {}',
+        'other.mjs': 'export class Other extends Error {}',
+      },
+      execArgv: ['--expose-gc', '--stress-flush-code'],
+    },
+  )
+  t.is(stdout, 'true true\n', stderr)
 })

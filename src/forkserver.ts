@@ -170,8 +170,11 @@ const collectAtEnd = (number: number, pidfd: number): void => {
   watcher.keepAlive(false)
 }
 
-/** How long the end of the program waits for the server's, in milliseconds. */
-const GRACE = 500
+/**
+ * How long the end of the program waits for the server's, in milliseconds; not at all where others use it
+ * too. It ends in no time, once the system lets it.
+ */
+const GRACE = 5000
 
 /** The program's processes have ended by now, so nobody else holds the other end of the control socket. */
 const stopServer = (): void => {

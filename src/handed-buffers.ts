@@ -3,6 +3,7 @@
  * where. Whoever takes it has them mapped in the place of buffers of its own; nothing is copied there.
  * @module
  */
+import { registerAfterFork } from './after-fork.js'
 import { type Encoded, HEADROOM } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import { allocate, type FrameParts } from './large-message.js'
@@ -81,13 +82,18 @@ export const partsOfHanded = (
 /** How long memory that has come back is kept, in milliseconds. */
 const KEPT = 1000
 
-let waiting = false
+const trimming = { isPlanned: false }
 
 const trimLater = (): void => {
-  if (waiting) return
-  waiting = true
+  if (trimming.isPlanned) return
+  trimming.isPlanned = true
   setTimeout(() => {
-    waiting = false
+    trimming.isPlanned = false
     if (native.trimHanded()) trimLater()
   }, KEPT).unref()
 }
+
+// A copy of the process has neither the timer nor the memory.
+registerAfterFork(trimming, () => {
+  trimming.isPlanned = false
+})

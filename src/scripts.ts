@@ -40,6 +40,20 @@ const compileNatives = (): Natives | undefined => {
 
 let natives: Natives | null | undefined
 
+/** The text of a function's script, and where in it its parameters begin; nothing where V8 does not tell. */
+const askNatives = (fn: Function): { source: unknown; position: number } | undefined => {
+  natives ??= compileNatives() ?? null
+  const ask = () => natives && { source: natives.source(fn), position: natives.position(fn) }
+  try {
+    return ask() ?? undefined
+  } catch {
+    // Of functions that have not been called for a while V8 drops what it has compiled, and these cannot be
+    // compiled again as they are.
+    natives = compileNatives() ?? null
+    return ask() ?? undefined
+  }
+}
+
 /** Asks the inspector something; see `inspection.ts`. */
 type Post = <T>(method: string) => T
 
@@ -79,9 +93,8 @@ export const moduleScriptOf = (
   hasModuleScope: () => boolean,
   post: Post,
 ): Script | undefined => {
-  natives ??= compileNatives() ?? null
-  const source = natives?.source(fn)
-  if (typeof source !== 'string' || natives?.position(fn) !== place(source)) return undefined
+  const { source, position } = askNatives(fn) ?? {}
+  if (typeof source !== 'string' || position !== place(source)) return undefined
   const url = urlOf(id, post)
   if (!url?.startsWith('file:')) return undefined
   const isModule = hasModuleScope() || isModuleByItsFile(url, source)

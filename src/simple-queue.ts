@@ -19,6 +19,10 @@ const { queueIsEmpty, queuePending } = native
  * mapped, some two million bytes, waits in `put` until somebody has taken something. So when `put` is over,
  * the item is where others can take it, whatever becomes of this process.
  *
+ * Typed arrays of 33 MiB and more need no room there, but are handed over in memory of their own, of which a
+ * process has at most 384 MiB. When all of it is with others, `put` may wait 20 milliseconds for some to come
+ * back; after that they are large items like others.
+ *
  * Mirrors `multiprocessing.SimpleQueue`.
  */
 export class SimpleQueue<T = any> {

@@ -25,11 +25,13 @@ import { writeError } from './standard-error.js'
 import {
   exitcodeIn,
   isBusy,
+  isUntaken,
   makeWords,
   RUNNING,
   sayExitcode,
   takeDescriptorsOf,
 } from './thread-words.js'
+import { clock } from './waiting.js'
 
 /** What a thread is started with. */
 export interface Given {
@@ -45,6 +47,8 @@ export interface Given {
   readonly sent: readonly number[]
   /** Whether the process, not the thread, is a daemon. */
   readonly daemon: boolean
+  /** Closed when the thread is gone, whatever it has come to load. */
+  readonly life: WorkerThreads.MessagePort
 }
 
 /** What the exit code of a thread is that ended without a word, of a lack of memory perhaps. */
@@ -52,20 +56,42 @@ const FAILED = 1
 
 const require = createRequire(import.meta.url)
 
+/** How often it is looked whether a thread that has not begun is gone, in milliseconds. */
+const GLANCE = 20
+
 class ThreadChild extends Child {
   readonly #worker: WorkerThreads.Worker
   readonly #given: Given
+  readonly #look: () => void
 
-  constructor(worker: WorkerThreads.Worker, sentinel: number, keepsAlive: boolean, given: Given) {
+  constructor(
+    worker: WorkerThreads.Worker,
+    sentinel: number,
+    keepsAlive: boolean,
+    given: Given,
+    look: () => void,
+  ) {
     super(worker.threadId, sentinel, keepsAlive)
     this.#worker = worker
     this.#given = given
+    this.#look = look
   }
 
   protected override collect(): number | null {
+    this.#look()
     if (native.waitReady([this.sentinel], [], 0).length === 0) return null
     const exitcode = exitcodeIn(this.#given.words)
     return exitcode === RUNNING ? FAILED : exitcode
+  }
+
+  override waitSync(timeout: number): void {
+    const left = clock(timeout)
+    while (isUntaken(this.#given.words) && this.poll() === null) {
+      const time = left()
+      if (time === 0) return
+      super.waitSync(time < 0 ? GLANCE : Math.min(time, GLANCE))
+    }
+    super.waitSync(left())
   }
 
   /** A thread has no signals: whichever it is, it ends it. */
@@ -79,8 +105,10 @@ class ThreadChild extends Child {
 }
 
 /** A thread that has not begun to live by now never will. */
-const closeUntaken = (given: Given): void => {
-  if (takeDescriptorsOf(given.words)) closeAll(given)
+const closeUntaken = (given: Given): boolean => {
+  if (!takeDescriptorsOf(given.words)) return false
+  closeAll(given)
+  return true
 }
 
 const closeAll = ({ end, preparation, data, sent }: Given): void => {
@@ -101,6 +129,7 @@ export const startThread = (process_: Process): Child => {
     return withMemoryFiles([partsOfObject(told), parts], (files) => {
       const [preparation, data, ...sent] = duplicates([...files, ...descriptors])
       const [sentinel, end] = native.socketPair(false)
+      const { port1: probe, port2: life } = new threads.MessageChannel()
       const given: Given = {
         words: makeWords(),
         end: end!,
@@ -108,6 +137,7 @@ export const startThread = (process_: Process): Child => {
         data: data!,
         sent,
         daemon: stateOf(currentProcess()).daemon,
+        life,
       }
       try {
         checked(sentinel!, 'socketpair')
@@ -116,6 +146,7 @@ export const startThread = (process_: Process): Child => {
           {
             argv: [CHILD_FLAG, String(codeCache), 'thread'],
             workerData: given,
+            transferList: [life],
             env: threads.SHARE_ENV,
             name,
             // It writes for itself, see `thread-output.ts`; these are for what it prints before it can.
@@ -130,18 +161,24 @@ export const startThread = (process_: Process): Child => {
           pass(worker.stdout, process.stdout)
           pass(worker.stderr, process.stderr)
         }
+        /** Whether it was found gone before its error could be heard of. */
+        let isFound = false
         worker.on('error', (error) => {
           printEarly()
-          if (takeDescriptorsOf(given.words)) {
-            writeError(`${banner(name)}${tracebackOf(error)}`)
-            closeAll(given)
-          }
+          if (isFound || closeUntaken(given)) writeError(`${banner(name)}${tracebackOf(error)}`)
         })
         worker.on('exit', () => {
           closeUntaken(given)
           printEarly()
         })
-        return new ThreadChild(worker, sentinel!, !daemon, given)
+        // What Node loads before anything of ours may end it, and while this thread blocks, it hears nothing
+        // of that. But of a port whose other end is closed Node says so at once.
+        const look = (): void => {
+          if (!isUntaken(given.words)) return
+          const said: unknown = probe.postMessage(null)
+          if (said === false && closeUntaken(given)) isFound = true
+        }
+        return new ThreadChild(worker, sentinel!, !daemon, given, look)
       } catch (error) {
         closeUntaken(given)
         native.closeDescriptor(sentinel!)

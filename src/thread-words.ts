@@ -31,6 +31,9 @@ export const makeWords = (): Int32Array => {
 export const takeDescriptorsOf = (words: Int32Array): boolean =>
   Atomics.compareExchange(words, OWNER, NOBODY, SOMEBODY) === NOBODY
 
+/** Whether they are the parent's yet. */
+export const isUntaken = (words: Int32Array): boolean => Atomics.load(words, OWNER) === NOBODY
+
 /** Says how the thread ends, unless that has been said. */
 export const sayExitcode = (words: Int32Array, exitcode: number): void => {
   Atomics.compareExchange(words, EXITCODE, RUNNING, exitcode)

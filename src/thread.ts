@@ -34,9 +34,10 @@ export const runThread = async (
 ): Promise<void> => {
   // Loading it here spares those who are no threads.
   const given = process.getBuiltinModule('node:worker_threads').workerData as Given
-  const { words, end, preparation, data, sent, daemon } = given
+  const { words, end, preparation, data, sent, daemon, life } = given
   setBusy(words, true)
   if (!takeDescriptorsOf(words)) return
+  life.close()
   native.endWithEnvironment(end)
   for (const fd of [preparation, data, ...sent]) native.keepDescriptor(fd)
   process.on('exit', (code) => sayExitcode(words, Number(code)))

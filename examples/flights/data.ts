@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { tableFromIPC } from 'apache-arrow'
 import { FlightsFormatError } from './errors.js'
-
-export const HOURS_PER_DAY = 24
+import { HOURS_PER_DAY } from './work.js'
 
 /**
  * What the demo needs of the file, which has a row for each flight. The package does not describe

@@ -16,7 +16,7 @@ import { type Comparison, renderSpeed } from './speed.js'
 import { renderTable } from './table.js'
 import { seconds, takeTurns } from './turns.js'
 import { type Block, dealRounds, divideWork } from './work.js'
-import { receiveFlights, resampleBlock } from './worker.js'
+import { fillBlock, meansOf, receiveFlights, receiveShared, resampleBlock } from './worker.js'
 
 const CONFIDENCE = 0.95
 const ROUNDS = 10
@@ -24,7 +24,11 @@ const ROUNDS = 10
 const BLOCKS_PER_WORKER_AND_ROUND = 24
 
 /** Computes every block in this process and in a pool, and takes the time of both. */
-async function compare(flights: Int16Array[], rounds: Block[][]): Promise<Comparison> {
+async function compare(
+  flights: Int16Array[],
+  resamples: number,
+  rounds: Block[][],
+): Promise<Comparison> {
   const processes = mp.cpuCount()
   using progress = startProgress('One process and pool in turns', 2 * rounds.flat().length)
 
@@ -32,11 +36,17 @@ async function compare(flights: Int16Array[], rounds: Block[][]): Promise<Compar
   const alone = (blocks: Block[]) => blocks.map(resampleBlock)
 
   const starting = performance.now()
-  // Each worker gets the flights once, as it starts; after that, tasks are small.
-  await using pool = new mp.Pool({ processes, initializer: receiveFlights, initargs: [flights] })
-  const pooled = (blocks: Block[]) => pool.map(resampleBlock, blocks, 1)
+  // All workers see the same flights, and put the means in the same place; tasks are small, and have no results.
+  const means = mp.share(new Float64Array(flights.length * resamples))
+  const initargs = [flights.map((delays) => mp.share(delays)), means]
+  await using pool = new mp.Pool({ processes, initializer: receiveShared, initargs })
+  const pooled = async (blocks: Block[]) => {
+    await pool.map(fillBlock, blocks, { chunksize: 1, progress: true })
+    return blocks.map((block) => meansOf(means, block))
+  }
   // A task for each worker, done when all of them have started.
-  await pooled(Array.from({ length: processes }, () => ({ ...rounds[0]![0]!, count: 1 })))
+  const first = { ...rounds[0]![0]!, count: 1 }
+  await pool.map(fillBlock, new Array<Block>(processes).fill(first), 1)
   const startSeconds = seconds(starting)
 
   const [single, pooling] = await takeTurns(rounds, [alone, pooled], progress)
@@ -59,7 +69,7 @@ async function demo(resamples: number, output: string): Promise<void> {
   const pieces = ROUNDS * BLOCKS_PER_WORKER_AND_ROUND * Math.max(2, mp.cpuCount())
   const rounds = dealRounds(divideWork(counts, resamples, pieces), ROUNDS)
   const blocks = rounds.flat()
-  const comparison = await compare(flights, rounds)
+  const comparison = await compare(flights, resamples, rounds)
   checkIdentical(blocks, comparison.pool.means, comparison.single.means)
 
   const results = summarize(flights, blocks, comparison.pool.means, CONFIDENCE)

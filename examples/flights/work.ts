@@ -1,3 +1,5 @@
+export const HOURS_PER_DAY = 24
+
 /** A block of resamples of one hour. */
 export interface Block {
   hour: number

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mp_os::process::fork_server;
 use mp_os::{descriptor, memory_file, process, socket};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -129,9 +130,16 @@ pub fn forget_fork_server(number: i32) -> Option<i32> {
 /// milliseconds.
 #[napi]
 pub fn stop_fork_server(patience: u32) {
-    let server = this_process().fork_server.take();
-    if let Some(server) = server {
-        server.end(Duration::from_millis(patience.into()));
+    let Some(server) = this_process().fork_server.take() else {
+        return;
+    };
+    if let Some(process) = &server.process {
+        // There is nobody to tell what went wrong.
+        let _ = fork_server::part(
+            server.control,
+            process.as_fd(),
+            Duration::from_millis(patience.into()),
+        );
     }
 }
 

@@ -11,6 +11,8 @@
 //! child → channel → client  LEFT, its exit code: just before it leaves by itself
 //! server → channel → client ENDED, its exit code, once it has been collected
 //! server → channel → client FAILED, an error number; or REFUSED: there is no child
+//! client → control          another byte, for a farewell, and a channel's far end beside it
+//! server → channel → client STAYING, when it has children that may ask; else the channel's end
 //! ```
 //!
 //! A server that has nothing to do makes a *spare*: a child that has done all that it can before
@@ -28,7 +30,7 @@ use std::{
     mem,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     ptr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -44,7 +46,7 @@ use super::{
     is_running, send_signal, try_wait, wait,
 };
 use crate::{
-    readiness::{Deadline, Interest, wait_one},
+    readiness::{self, Deadline, Interest, wait_one},
     socket::{self, MAX_DESCRIPTORS},
 };
 
@@ -56,6 +58,7 @@ enum Word {
     Ended(i32),
     Failed(i32),
     Refused,
+    Staying,
 }
 
 const WORD_BYTES: usize = 8;
@@ -68,6 +71,7 @@ impl Word {
             Self::Ended(code) => (3, code),
             Self::Failed(errno) => (4, errno),
             Self::Refused => (5, 0),
+            Self::Staying => (6, 0),
         };
         let mut bytes = [0; WORD_BYTES];
         let (front, back) = bytes.split_at_mut(WORD_BYTES / 2);
@@ -85,6 +89,7 @@ impl Word {
             3 => Some(Self::Ended(value)),
             4 => Some(Self::Failed(value)),
             5 => Some(Self::Refused),
+            6 => Some(Self::Staying),
             _ => None,
         }
     }
@@ -146,7 +151,7 @@ fn try_start(
     let (channel, far_end) = socket::packet_pair()?;
     // What the child is to have lies there before it does.
     give(channel.as_fd(), descriptors)?;
-    ask(control, far_end.as_fd())?;
+    ask(control, REQUEST, far_end.as_fd())?;
     drop(far_end);
     wait_one(channel.as_fd(), Interest::Readable, Deadline::after(None))?;
     let mut came = Vec::new();
@@ -162,7 +167,7 @@ fn try_start(
         }
         (Some(Word::Failed(errno)), _) => Err(io::Error::from_raw_os_error(errno).into()),
         (Some(Word::Refused), _) => Err(StartError::Refused),
-        (Some(Word::Ended(_) | Word::Left(_)), _) => Ok(None),
+        (Some(Word::Ended(_) | Word::Left(_) | Word::Staying), _) => Ok(None),
         (None, _) => Err(StartError::Gone),
     }
 }
@@ -186,10 +191,14 @@ fn groups<'a, 'b>(descriptors: &'a [BorrowedFd<'b>]) -> impl Iterator<Item = &'a
     descriptors.chunks(MAX_DESCRIPTORS).chain(empty)
 }
 
+/// What is asked of a server.
+const REQUEST: u8 = 1;
+const FAREWELL: u8 = 2;
+
 /// Asks, waiting while more have asked than the server has answered.
-fn ask(control: BorrowedFd<'_>, far_end: BorrowedFd<'_>) -> Result<(), StartError> {
+fn ask(control: BorrowedFd<'_>, what: u8, far_end: BorrowedFd<'_>) -> Result<(), StartError> {
     loop {
-        match socket::send(control, &[IoSlice::new(&[1])], &[far_end]) {
+        match socket::send(control, &[IoSlice::new(&[what])], &[far_end]) {
             Ok(_) => return Ok(()),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::AGAIN) => {
@@ -260,6 +269,37 @@ pub fn collect(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Lets go of a server that this process has started, and collects it if it ends then, which it does
+/// unless others may ask it too: that it says at once. Waits for either at most so long.
+///
+/// # Errors
+///
+/// What the kernel says of waiting.
+pub fn part(
+    control: impl AsFd,
+    server: BorrowedFd<'_>,
+    patience: Duration,
+) -> io::Result<Option<ExitStatus>> {
+    let deadline = Deadline::after(Some(patience));
+    let told = socket::packet_pair().and_then(|(channel, far_end)| {
+        // One that has no room for it is too busy to end soon, and one that is gone is collected.
+        let word = [IoSlice::new(&[FAREWELL])];
+        socket::send(control.as_fd(), &word, &[far_end.as_fd()]).map(|_| channel)
+    });
+    drop(control);
+    if let Ok(channel) = told {
+        let either = [
+            (server, Interest::Readable),
+            (channel.as_fd(), Interest::Readable),
+        ];
+        readiness::wait(&either, deadline)?;
+        if let Ok(Some(Word::Staying)) = receive(channel.as_fd(), &mut Vec::new()) {
+            return Ok(None);
+        }
+    }
+    wait(server, deadline.remaining())
 }
 
 /// Where a call to [`practise`] returns.
@@ -394,7 +434,7 @@ pub fn refuse(control: OwnedFd) -> io::Result<()> {
                 // Who is gone need not be told.
                 let _ = Word::Refused.send(channel.as_fd(), &[]);
             }
-            Asked::Nothing => {}
+            Asked::Leave(_) | Asked::Nothing => {}
             Asked::Over => return Ok(()),
         }
     }
@@ -435,6 +475,7 @@ impl Drop for Deaf {
 
 enum Asked {
     For(OwnedFd),
+    Leave(OwnedFd),
     Nothing,
     Over,
 }
@@ -443,6 +484,7 @@ fn asked(control: BorrowedFd<'_>) -> io::Result<Asked> {
     let (mut byte, mut came) = ([0], Vec::new());
     match socket::receive(control, &mut byte, &mut came) {
         Ok(0) => Ok(Asked::Over),
+        Ok(_) if byte == [FAREWELL] => Ok(came.pop().map_or(Asked::Nothing, Asked::Leave)),
         Ok(_) => Ok(came.pop().map_or(Asked::Nothing, Asked::For)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Asked::Nothing),
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Asked::Over),
@@ -451,6 +493,9 @@ fn asked(control: BorrowedFd<'_>) -> io::Result<Asked> {
 }
 
 const CONTROL: u64 = u64::MAX;
+
+/// How long a server that ends waits for children that do, too.
+const LAST_ONES: Duration = Duration::from_millis(100);
 
 struct Server {
     epoll: OwnedFd,
@@ -492,13 +537,37 @@ impl Server {
         })
     }
 
-    /// Nobody will ask any more: the spare is ended, and gone when this returns.
+    /// Nobody will ask any more: the spare is ended, and gone when this returns, and so are all children
+    /// that have ended. Whatever this process leaves uncollected stays where it is until init comes by.
     fn dismiss(&mut self) {
         let spare = self.spare.take();
         if let Some(kept) = spare.and_then(|spare| self.children.remove(&spare.key)) {
             // It may have ended by itself by now.
             let _ = send_signal(kept.child.pidfd.as_fd(), libc::SIGKILL);
             let _ = wait(kept.child.pidfd.as_fd(), None);
+        }
+        // All children held the socket that nobody holds any more, so they are at their end, if they
+        // have not closed it themselves.
+        let end = Instant::now() + LAST_ONES;
+        for Kept { child, channel } in mem::take(&mut self.children).into_values() {
+            let left = end.saturating_duration_since(Instant::now());
+            if let (Ok(Some(status)), Some(channel)) =
+                (wait(child.pidfd.as_fd(), Some(left)), channel)
+            {
+                let _ = Word::Ended(status.code()).send(channel.as_fd(), &[]);
+            }
+        }
+    }
+
+    /// Somebody lets go of the server: only children that run can ask it then.
+    fn part_from(&mut self, channel: BorrowedFd<'_>) {
+        let all: Vec<u64> = self.children.keys().copied().collect();
+        for key in all {
+            self.reap(key);
+        }
+        if self.children.len() > usize::from(self.spare.is_some()) {
+            // Who does not listen need not know.
+            let _ = Word::Staying.send(channel, &[]);
         }
     }
 
@@ -536,6 +605,10 @@ impl Server {
     unsafe fn answer(&mut self) -> io::Result<Option<Served>> {
         let channel = match asked(self.control.as_fd())? {
             Asked::For(channel) => channel,
+            Asked::Leave(channel) => {
+                self.part_from(channel.as_fd());
+                return Ok(None);
+            }
             Asked::Nothing => return Ok(None),
             Asked::Over => return Ok(Some(Served::Over)),
         };
@@ -564,7 +637,7 @@ impl Server {
         let Some(Spare { key, job }) = self.spare.take() else {
             return Some(channel);
         };
-        let handed = socket::send(job.as_fd(), &[IoSlice::new(&[1])], &[channel.as_fd()]);
+        let handed = socket::send(job.as_fd(), &[IoSlice::new(&[REQUEST])], &[channel.as_fd()]);
         match (handed, self.children.get_mut(&key)) {
             (Ok(_), Some(kept)) => {
                 kept.channel = Some(channel);
@@ -623,7 +696,7 @@ pub fn await_request(job: OwnedFd) -> io::Result<Option<OwnedFd>> {
                 begin(channel.as_fd());
                 return Ok(Some(channel));
             }
-            Asked::Nothing => {}
+            Asked::Leave(_) | Asked::Nothing => {}
             Asked::Over => return Ok(None),
         }
     }
