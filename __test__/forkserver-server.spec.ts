@@ -409,14 +409,14 @@ if (mp.isMainProcess) {
   await run()
   const [server] = servers()
   process.kill(server, 'SIGSTOP')
-  // In a group of its own: the test looks at what is left of the program's.
-  const waker = spawn('sh', ['-c', 'sleep 1; kill -CONT ' + server], { detached: true, stdio: 'ignore' })
+  const script = 'sleep 1; kill -0 ' + process.pid + " && echo '\\"it waits\\"'; kill -CONT " + server
+  const waker = spawn('sh', ['-c', script], { detached: true, stdio: ['ignore', 'inherit', 'ignore'] })
   waker.unref()
   show('end')
 }
 `,
   )
-  t.deepEqual(shown(stdout), [['end']], stderr)
+  t.deepEqual(shown(stdout), [['end'], 'it waits'], stderr)
 })
 
 test('a program does not wait for a server that others use', async (t) => {
