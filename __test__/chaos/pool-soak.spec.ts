@@ -5,7 +5,7 @@ import { soak } from '../helpers/soak.js'
 import { until } from '../helpers/until.js'
 
 /** How long, in milliseconds: the long form runs for minutes. */
-const TIME = Number(process.env.MP_SOAK ?? 20_000)
+const TIME = Number(process.env.MP_SOAK ?? 60_000)
 
 test.serial('pools are worked, killed, resized and ended, over and over', async (t) => {
   t.timeout(TIME + 120_000)
