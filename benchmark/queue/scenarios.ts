@@ -154,7 +154,7 @@ export const queueIdle: Scenario = {
   unit: { label: 'context switches', better: 'lower' },
   rounds: 1,
   amounts: {
-    full: { settle: 2000, duration: 10_000 },
+    full: { settle: 15_000, duration: 10_000 },
     quick: { settle: 500, duration: 1000 },
   },
   peers: [
