@@ -3,6 +3,7 @@
  * @module
  */
 import { isAbsolute } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { live, onUncaught, setInterruptible } from './bootstrap.js'
 import { setStartMethod } from './context.js'
 import { adoptEnvironment } from './environment.js'
@@ -25,6 +26,7 @@ import { Process } from './process.js'
 import { become, parentProcess, setBootstrapping, whoAmI } from './process-state.js'
 import { descriptors } from './spawn.js'
 import { publishCode } from './spawned.js'
+import { setFlags } from './v8-flags.js'
 
 /** What the server is told. */
 export interface ForkServerSettings {
@@ -88,12 +90,21 @@ const leaveProcesses = (): void => {
   }
 }
 
+/** Otherwise each child might begin where V8 is about to collect garbage, and do that first. */
+const collectYoung = (): void => {
+  setFlags('--expose-gc')
+  const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void
+  setFlags('--no-expose-gc')
+  collect({ type: 'minor' })
+}
+
 const serve = async (): Promise<void> => {
   if (noted().hooks) {
     native.refuseForks(CONTROL)
     native.leave(0, -1)
   }
   leaveProcesses()
+  collectYoung()
   const report = native.practiseFork()
   if (report >= 0) {
     serving = false
