@@ -4,6 +4,7 @@
  * @module
  */
 import { type Encoded, encode } from './codec/index.js'
+import { duplicates } from './duplicates.js'
 import { OSError, TimeoutError } from './errors.js'
 import { LargeMessage } from './large-message.js'
 import { native } from './native.js'
@@ -549,17 +550,6 @@ const end = (sender: Sender, error?: unknown): void => {
   sender.descriptors = []
   if (error === undefined) sender.settle()
   else sender.fail(error)
-}
-
-const duplicates = (descriptors: number[]): number[] => {
-  const copies: number[] = []
-  try {
-    for (const fd of descriptors) copies.push(checked(native.duplicateDescriptor(fd), 'dup'))
-    return copies
-  } catch (error) {
-    for (const fd of copies) native.closeDescriptor(fd)
-    throw error
-  }
 }
 
 const lengthOf = (parts: Uint8Array[]): number => {

@@ -4,6 +4,7 @@
  */
 import { type LostTask, RemoteTraceback } from './errors.js'
 import { type Failure, type FunctionBytes, functionBytes, INTO, MANY, SPREAD } from './pool-wire.js'
+import type { TypedArray } from './typed-array.js'
 
 /** Part of a call: what a worker is given as one task. */
 export interface Chunk {
@@ -137,20 +138,6 @@ export class ApplyJob extends Job {
     this.#sink.reject(error)
   }
 }
-
-/** Items that can be cut without being copied one by one. */
-export type TypedArray =
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array
 
 /** A typed array's part, over the same memory. */
 const part = (array: TypedArray, start: number, end: number): TypedArray =>

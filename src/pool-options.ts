@@ -5,8 +5,8 @@
 import type { BaseContext } from './context.js'
 import { ValueError } from './errors.js'
 import { MOST_WORKERS } from './pool-core.js'
-import type { TypedArray } from './pool-jobs.js'
 import { cpuCount, type Process } from './process.js'
+import type { TypedArray } from './typed-array.js'
 import { checkedWait, show, type WaitOptions } from './waiting.js'
 
 /** How a {@link Pool} is made. */

@@ -9,7 +9,7 @@ import { NotImplementedError, TimeoutError, ValueError } from './errors.js'
 import { isBlock } from './heap.js'
 import { PoolCore } from './pool-core.js'
 import { IMapIterator, IMapSyncIterator, IMapUnorderedIterator, ImapJob } from './pool-iterators.js'
-import { ApplyJob, type Job, MapJob, type Sink, type TypedArray } from './pool-jobs.js'
+import { ApplyJob, type Job, MapJob, type Sink } from './pool-jobs.js'
 import {
   type CallOptions,
   callArguments,
@@ -30,6 +30,7 @@ import { progressBar } from './pool-progress.js'
 import { type PoolStatistics, Statistics } from './pool-statistics.js'
 import { SPREAD } from './pool-wire.js'
 import { Process } from './process.js'
+import type { TypedArray } from './typed-array.js'
 import {
   checkedWait,
   clock,
@@ -53,11 +54,11 @@ export {
   IMapSyncIterator,
   IMapUnorderedIterator,
 } from './pool-iterators.js'
-export type { TypedArray } from './pool-jobs.js'
 export type { CallOptions, ImapOptions, MapOptions, PoolOptions } from './pool-options.js'
 export type { PoolStatistics, WorkerStatistics } from './pool-statistics.js'
 export { type WorkerHandle, workerHandle } from './pool-worker.js'
 export { poolWorkerMain } from './pool-worker-main.js'
+export type { TypedArray } from './typed-array.js'
 
 /** A function's arguments: all of them, or all but the last, which may come as `kwargs`. */
 export type Arguments<A extends unknown[]> =

@@ -11,6 +11,7 @@ import type * as WorkerThreads from 'node:worker_threads'
 import { tracebackOf } from './bootstrap.js'
 import { Child } from './children.js'
 import { getStartMethod } from './context.js'
+import { duplicates } from './duplicates.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
 import {
@@ -206,16 +207,4 @@ const fillStandardDescriptors = (): void => {
 const pass = (from: Readable, to: NodeJS.WritableStream | undefined): void => {
   const text: Buffer | null = from.read()
   if (text !== null) to?.write(text)
-}
-
-/** Copies of descriptors: all of them, or none. */
-const duplicates = (descriptors: readonly number[]): number[] => {
-  const copies: number[] = []
-  try {
-    for (const fd of descriptors) copies.push(checked(native.duplicateDescriptor(fd), 'dup'))
-    return copies
-  } catch (error) {
-    for (const fd of copies) native.closeDescriptor(fd)
-    throw error
-  }
 }

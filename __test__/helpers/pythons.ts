@@ -17,7 +17,8 @@ const named = (): string[] => {
   if (process.env.PYTHON !== undefined) return process.env.PYTHON.split(':')
   const script = 'ls -d "$HOME"/.pyenv/versions/3.1[1-9]*/bin/python3'
   const { stdout } = spawnSync('sh', ['-c', script], { encoding: 'utf8' })
-  return ['python3', ...stdout.split('\n').filter(Boolean)]
+  const onPath = ['3.11', '3.12', '3.13', '3.14'].map((version) => `python${version}`)
+  return ['python3', ...onPath, ...stdout.split('\n').filter(Boolean)]
 }
 
 /** Every Python that there is here, by its version; pyenv has more than one. */

@@ -1,6 +1,5 @@
 /** CPython on the other end of listeners and clients: both generations of the handshake, both directions. */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import test, { type ExecutionContext } from 'ava'
 import * as mp from 'node-multiprocessing'
 import {
@@ -10,66 +9,8 @@ import {
   type Connection,
   Listener,
 } from 'node-multiprocessing/connection'
+import { beside, pythons } from '../helpers/pythons.js'
 import { underWatchdog } from '../helpers/watchdog.js'
-
-const versionOf = (python: string): [number, number] | undefined => {
-  const { status, stdout } = spawnSync(python, ['-c', 'import sys; print(*sys.version_info[:2])'], {
-    encoding: 'utf8',
-    timeout: 30_000,
-  })
-  if (status !== 0) return undefined
-  const [major = 0, minor = 0] = stdout.trim().split(' ').map(Number)
-  return [major, minor]
-}
-
-/** Every Python that there is here, by its version; pyenv has more than one. */
-const pythons = new Map<string, string>()
-const named = process.env.PYTHON?.split(':') ?? [
-  'python3',
-  ...['3.11', '3.12', '3.13', '3.14'].map((version) => `python${version}`),
-  ...spawnSync('sh', ['-c', 'ls -d "$HOME"/.pyenv/versions/3.1[1-9]*/bin/python3'], {
-    encoding: 'utf8',
-  })
-    .stdout.split('\n')
-    .filter(Boolean),
-]
-for (const python of named) {
-  const version = versionOf(python)
-  if (version !== undefined && !pythons.has(version.join('.'))) {
-    pythons.set(version.join('.'), python)
-  }
-}
-
-/** Runs Python beside a test, and asserts that it ends well. */
-const besides = async (
-  t: ExecutionContext,
-  python: string,
-  script: string,
-  args: readonly string[],
-  run: (firstLine: Promise<string>) => Promise<void>,
-): Promise<string> => {
-  const child = spawn(python, ['-c', script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  let said = ''
-  let complained = ''
-  const closed = once(child, 'close')
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complained += text
-  })
-  const firstLine = new Promise<string>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-      if (said.includes('\n')) resolve(said.slice(0, said.indexOf('\n')))
-    })
-    void closed.then(() => reject(new Error(`Python said nothing: ${complained}`)))
-  })
-  firstLine.catch(() => {})
-  await run(firstLine)
-  await closed
-  t.is(complained, '')
-  t.is(child.exitCode, 0)
-  return said
-}
 
 const pythonClient = `
 import sys, ast
@@ -150,7 +91,7 @@ for (const [version, python] of pythons) {
         underWatchdog(async () => {
           const listener = new Listener(address(), { authkey })
           const args = [toPython(listener.address), literal]
-          const said = await besides(t, python, pythonClient, args, async () => {
+          const said = await beside(t, python, pythonClient, args, async () => {
             const connection = await listener.accept()
             t.is(connection.trusted, authkey !== undefined)
             await talk(t, connection)
@@ -164,7 +105,7 @@ for (const [version, python] of pythons) {
         underWatchdog(async () => {
           const wanted = address()
           const args = [wanted === undefined ? 'None' : toPython(wanted), literal]
-          const said = await besides(t, python, pythonListener, args, async (firstLine) => {
+          const said = await beside(t, python, pythonListener, args, async (firstLine) => {
             await talk(t, await Client(fromPython(await firstLine), { authkey }))
           })
           t.is(said.split('\n')[1], '1000000 True')
@@ -177,7 +118,7 @@ for (const [version, python] of pythons) {
     underWatchdog(async () => {
       const listener = new Listener({ authkey: Buffer.from('right') })
       const args = [toPython(listener.address), "b'wrong'"]
-      const said = await besides(t, python, pythonClient, args, async () => {
+      const said = await beside(t, python, pythonClient, args, async () => {
         await t.throwsAsync(listener.accept(), {
           instanceOf: mp.AuthenticationError,
           message: 'digest received was wrong',
@@ -190,18 +131,12 @@ for (const [version, python] of pythons) {
 
   test.serial(`Python ${version} listens with another key`, (t) =>
     underWatchdog(async () => {
-      const said = await besides(
-        t,
-        python,
-        pythonListener,
-        ['None', "b'another'"],
-        async (line) => {
-          await t.throwsAsync(Client(fromPython(await line), { authkey: Buffer.from('right') }), {
-            instanceOf: mp.AuthenticationError,
-            message: 'digest sent was rejected',
-          })
-        },
-      )
+      const said = await beside(t, python, pythonListener, ['None', "b'another'"], async (line) => {
+        await t.throwsAsync(Client(fromPython(await line), { authkey: Buffer.from('right') }), {
+          instanceOf: mp.AuthenticationError,
+          message: 'digest sent was rejected',
+        })
+      })
       t.is(said.split('\n')[1], 'AuthenticationError digest received was wrong')
     }),
   )
@@ -210,22 +145,16 @@ for (const [version, python] of pythons) {
     underWatchdog(async () => {
       const authkey = Buffer.from('secret')
       const listener = new Listener(['127.0.0.1', 0], { authkey })
-      await besides(
-        t,
-        python,
-        pythonClient,
-        [toPython(listener.address), "b'secret'"],
-        async () => {
-          const connection = listener.acceptSync()
-          t.is(connection.recvBytesSync().toString(), 'from Python')
-          connection.sendBytesSync(big)
-          t.is(connection.recvBytesSync().length, big.length)
-          connection.sendBytesSync(new Uint8Array(0))
-          connection.close()
-        },
-      )
+      await beside(t, python, pythonClient, [toPython(listener.address), "b'secret'"], async () => {
+        const connection = listener.acceptSync()
+        t.is(connection.recvBytesSync().toString(), 'from Python')
+        connection.sendBytesSync(big)
+        t.is(connection.recvBytesSync().length, big.length)
+        connection.sendBytesSync(new Uint8Array(0))
+        connection.close()
+      })
       listener.close()
-      await besides(t, python, pythonListener, ['None', "b'secret'"], async (line) => {
+      await beside(t, python, pythonListener, ['None', "b'secret'"], async (line) => {
         const connection = ClientSync(fromPython(await line), { authkey })
         t.is(connection.recvBytesSync().toString(), 'from Python')
         connection.sendBytesSync(big)

@@ -4,6 +4,7 @@
  */
 import { IndexError } from '../errors.js'
 import type { Both, Spellings } from './calls.js'
+import { itemsOf } from './items.js'
 import { BaseProxy, SPELLINGS } from './proxy.js'
 import { slice } from './slice.js'
 import { exposed } from './types.js'
@@ -159,15 +160,8 @@ export class ListProxy<T = any> extends BaseProxy {
   }
 
   /** Its values one by one, each as it is when its turn comes. Blocks for each. */
-  *[Symbol.iterator](): Generator<T> {
-    for (let i = 0; ; i++) {
-      try {
-        yield this.getSync(i)
-      } catch (error) {
-        if (error instanceof IndexError) return
-        throw error
-      }
-    }
+  [Symbol.iterator](): Generator<T> {
+    return itemsOf((index) => this.getSync(index) as T)
   }
 
   /** The same, for `for await`. */

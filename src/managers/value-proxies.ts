@@ -2,9 +2,9 @@
  * Proxies for values, arrays and namespaces.
  * @module
  */
-import { IndexError } from '../errors.js'
 import { PythonArray } from '../pickle/values.js'
 import type { Both, Spellings } from './calls.js'
+import { itemsOf } from './items.js'
 import type { Token } from './protocol.js'
 import { BaseProxy, type ProxyOptions, SPELLINGS } from './proxy.js'
 import { slice } from './slice.js'
@@ -91,15 +91,8 @@ export class ArrayProxy<T = any> extends BaseProxy {
   }
 
   /** The same; blocks for each. */
-  *[Symbol.iterator](): Generator<T> {
-    for (let i = 0; ; i++) {
-      try {
-        yield this.getSync(i)
-      } catch (error) {
-        if (error instanceof IndexError) return
-        throw error
-      }
-    }
+  [Symbol.iterator](): Generator<T> {
+    return itemsOf((index) => this.getSync(index) as T)
   }
 }
 

@@ -4,22 +4,11 @@
  */
 import { endianness } from 'node:os'
 import { ValueError } from '../errors.js'
+import type { TypedArray } from '../typed-array.js'
 import { show } from '../waiting.js'
 import { hidden } from './values.js'
 
-/** The arrays that hold what numpy's do. */
-export type TypedArray =
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array
+export type { TypedArray } from '../typed-array.js'
 
 /** A typed array that is a numpy array: its items in memory's order, and what they mean. */
 export type NdArray<T extends TypedArray = TypedArray> = T & {
