@@ -44,6 +44,17 @@ for (const title of unexplained) console.log(`skipped without a reason: ${title}
 const ignored = sum(cargo.output, /(\d+) ignored/g)
 if (ignored > 0) console.log(`${ignored} Rust tests are ignored`)
 
+// What failed is said again at the end: a log may be kept by its last lines alone.
+const failures = [
+  ...facade.output.matchAll(/^not ok \d+ - .*(?:\n {2}---\n[\s\S]*?\n {2}\.\.\.)?/gm),
+  ...cargo.output.matchAll(/^---- .* ----\n[\s\S]*?(?=\n\n(?:----|failures:))/gm),
+]
+for (const [failure] of failures) {
+  const lines = failure.split('\n')
+  console.log(lines.slice(0, 60).join('\n'))
+  if (lines.length > 60) console.log(`  (${lines.length - 60} more lines above)`)
+}
+
 const passed =
   sum(cargo.output, /test result: \w+\. (\d+) passed/g) + sum(facade.output, /^# pass (\d+)/gm)
 let failed = sum(cargo.output, /(\d+) failed;/g) + sum(facade.output, /^# fail (\d+)/gm)
