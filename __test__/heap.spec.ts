@@ -204,6 +204,38 @@ for (const method of mp.getAllStartMethods()) {
   )
 }
 
+for (const method of mp.getAllStartMethods()) {
+  test.serial(`what a child still had is taken back when it has ended [${method}]`, async (t) => {
+    const { Process } = mp.getContext(method)
+    const warm = new Process()
+    warm.start()
+    await warm.join()
+    warm.close()
+    const before = segments()
+    const [connection, theirs] = mp.Pipe()
+    // Together they fill more than one arena. A function makes them, so that this one has none of them.
+    const begin = () => {
+      const views = Array.from({ length: 200 }, () => mp.share(new Int32Array(20_000)))
+      const child = new Process({ target: others.have, args: [views, theirs] })
+      child.start()
+      return { child, collected: views.map((view) => new WeakRef(view)) }
+    }
+    const { child, collected } = begin()
+    theirs.close()
+    try {
+      await within('the child', connection.recv(), 60_000)
+      for (const reference of collected) t.true(await isCollected(reference))
+      t.true(segments() > before)
+    } finally {
+      child.kill()
+      await child.join()
+      child.close()
+      connection.close()
+    }
+    await until('the memory is back', () => segments() <= before)
+  })
+}
+
 test('descriptions that no honest peer sends', async (t) => {
   const block = allocate(100)
   // Sending it once tells where it is.

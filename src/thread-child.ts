@@ -177,7 +177,10 @@ export const startThread = (process_: Process): Child => {
         const look = (): void => {
           if (!isUntaken(given.words)) return
           const said: unknown = probe.postMessage(null)
-          if (said === false && closeUntaken(given)) isFound = true
+          if (said !== false || !closeUntaken(given)) return
+          isFound = true
+          // The program may be about to end, but its error is on the way.
+          worker.ref()
         }
         return new ThreadChild(worker, sentinel!, !daemon, given, look)
       } catch (error) {

@@ -59,7 +59,7 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
         fork_server::collect(pidfd, channel, patience)
     };
     let status = collect().map_err(process::reason)?;
-    Ok(status.map(mp_os::process::ExitStatus::code))
+    Ok(status.map(process::exit_code))
 }
 
 thread_local! {

@@ -131,6 +131,13 @@ pub fn word(handle: i64, offset: u32) -> Option<Word> {
     with_heap(|heap| heap.block(number(handle))?.word(offset as usize))
 }
 
+/// A child has ended, and with it its use of blocks.
+pub fn child_ended() {
+    if let Some(heap) = &mut *lock() {
+        heap.look_elsewhere();
+    }
+}
+
 /// The heap while the process is copied: nobody else is at it then, and nothing in it is given away.
 pub struct Copying {
     heap: MutexGuard<'static, Option<Heap>>,

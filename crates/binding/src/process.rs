@@ -12,7 +12,7 @@ use mp_os::process::{self as os, ExitStatus, Spawn, interrupt, threads};
 use napi::{Error, Result};
 use napi_derive::napi;
 
-use crate::status;
+use crate::{heap, status};
 
 static WATCH: Mutex<Option<ParentWatch>> = Mutex::new(None);
 
@@ -88,7 +88,13 @@ pub fn collect_process(pidfd: i32) -> Result<Option<i32>> {
     let status = descriptor::borrow(pidfd)
         .and_then(os::try_wait)
         .map_err(reason)?;
-    Ok(status.map(ExitStatus::code))
+    Ok(status.map(exit_code))
+}
+
+/// The exit code of a child that has just been found to have ended.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    heap::child_ended();
+    status.code()
 }
 
 /// Sends a signal: 0 or a status.

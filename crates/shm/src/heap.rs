@@ -118,7 +118,7 @@ impl Heap {
         let (place, offset) = match self.allocate_from_arenas(length) {
             Some(found) => found,
             None => {
-                self.look_elsewhere()?;
+                self.look_elsewhere();
                 match self.allocate_from_arenas(length) {
                     Some(found) => found,
                     None => self.grow(length)?,
@@ -209,6 +209,19 @@ impl Heap {
         place.ranges.remove(&(block.offset, length));
         place.give_back(block.offset, length, travelled);
         self.leave_if_empty(block.place);
+    }
+
+    /// Takes back what was released here while others had it, if they need it no more. That happens when
+    /// room is wanted; it is worth a call when a process has ended that may have had something.
+    pub fn look_elsewhere(&mut self) {
+        for place in self.places.values_mut() {
+            for (offset, length) in std::mem::take(&mut place.elsewhere) {
+                place.give_back(offset, length, true);
+            }
+        }
+        for number in self.arenas.clone() {
+            self.leave_if_empty(number);
+        }
     }
 
     /// A block by its number.
@@ -380,19 +393,6 @@ impl Heap {
             }
         }
         None
-    }
-
-    /// Gives out again what others do not need any more.
-    fn look_elsewhere(&mut self) -> io::Result<()> {
-        for place in self.places.values_mut() {
-            for (offset, length) in std::mem::take(&mut place.elsewhere) {
-                place.give_back(offset, length, true);
-            }
-        }
-        for number in self.arenas.clone() {
-            self.leave_if_empty(number);
-        }
-        Ok(())
     }
 
     fn grow(&mut self, length: usize) -> io::Result<(u32, usize)> {
