@@ -13,6 +13,7 @@ import {
   importedExport,
   importedModule,
   loadNow,
+  OWN,
   specialOf,
   witnesses,
 } from './module-imports.js'
@@ -102,5 +103,9 @@ export const forgetFound = (reference: Reference): void => {
   resolved.delete(keyOf(reference))
 }
 
-/** Says where a function of this package is found, which saves finding out. */
+/** Says where a function is found, which saves finding out. */
 export const provideReference = (fn: AnyFunction, reference: Reference): void => note(fn, reference)
+
+/** Has a function of this package found by its name, wherever the package is loaded. */
+export const provideOwn = (fn: AnyFunction, name: string): void =>
+  note(fn, { module: OWN, path: [name] })

@@ -7,6 +7,7 @@
  * | | |
  * |---|---|
  * | `global:` | the global object |
+ * | `own:` | the functions of this package that are found without importing anything |
  * | specifier, newline, URL | what importing the specifier gives in the module at that URL |
  * | `meta:` URL | the `import.meta` of that module |
  * | `importer:` URL | a function that does what `import()` does in that module |
@@ -23,6 +24,9 @@ import type * as ImportModule from './import-module.js'
 import { isMainProcess, whileImporting } from './process-state.js'
 
 type AnyFunction = Function
+
+/** What stands for this package. */
+export const OWN = 'own:'
 
 /** For each module that functions were sent from, one of them: through it the others are found. */
 export const witnesses = new Map<string, AnyFunction>()

@@ -3,7 +3,7 @@
  * @module
  */
 import { constants } from 'node:os'
-import { provideReference } from './functions.js'
+import { provideOwn } from './functions.js'
 import type { PoolChannel, WorkerPlace } from './pool-channel.js'
 import { READY, STARTING } from './pool-channel.js'
 import { poolWorkerMain, type WorkerSettings } from './pool-worker-main.js'
@@ -11,10 +11,7 @@ import type { Process } from './process.js'
 import { stateOf } from './process-state.js'
 import type { WaitOptions } from './waiting.js'
 
-provideReference(poolWorkerMain, {
-  module: new URL('./pool.cjs', import.meta.url).href,
-  path: ['default', 'poolWorkerMain'],
-})
+provideOwn(poolWorkerMain, 'poolWorkerMain')
 
 /** What a pool has to know of a process that it has started, or of a thread. */
 export interface WorkerHandle {

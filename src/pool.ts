@@ -57,7 +57,6 @@ export {
 export type { CallOptions, ImapOptions, MapOptions, PoolOptions } from './pool-options.js'
 export type { PoolStatistics, WorkerStatistics } from './pool-statistics.js'
 export { type WorkerHandle, workerHandle } from './pool-worker.js'
-export { poolWorkerMain } from './pool-worker-main.js'
 export type { TypedArray } from './typed-array.js'
 
 /** A function's arguments: all of them, or all but the last, which may come as `kwargs`. */

@@ -153,7 +153,7 @@ export interface FunctionTransport {
 
 /** Whether what a reference names is a module that has to be imported. */
 export const isImportable = (module: string): boolean =>
-  !/^(?:global|meta|require|importer):/.test(module)
+  !/^(?:global|own|meta|require|importer):/.test(module)
 
 type AnyReducer = Reducer<object>
 

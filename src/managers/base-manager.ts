@@ -9,7 +9,7 @@ import { type Connection, Pipe } from '../connection.js'
 import type { BaseContext } from '../context.js'
 import { EOFError, ProcessError, RuntimeError, ValueError } from '../errors.js'
 import { Finalize } from '../finalize.js'
-import { provideReference } from '../functions.js'
+import { provideOwn } from '../functions.js'
 import { info } from '../logger.js'
 import { Process } from '../process.js'
 import { authkeyOf, currentProcess, stateOf } from '../process-state.js'
@@ -145,17 +145,7 @@ export const registerBuiltin = (type: typeof BaseManager, typeids: readonly stri
   builtins.set(type, typeids)
 }
 
-let provided = false
-
-/** Where the server's process finds what it runs. */
-const provideMain = (): void => {
-  if (provided) return
-  provided = true
-  provideReference(managerServerMain, {
-    module: new URL('./managers.cjs', import.meta.url).href,
-    path: ['default', 'managerServerMain'],
-  })
-}
+provideOwn(managerServerMain, 'managerServerMain')
 
 /**
  * A server with objects that processes share, in a process of its own or elsewhere, and the way to it.
@@ -504,7 +494,6 @@ export class BaseManager {
     if (initializer !== null && typeof initializer !== 'function') {
       throw new TypeError('initializer must be a callable')
     }
-    provideMain()
     const { types } = knownTo(this.constructor)
     const [reader, writer] = Pipe({ duplex: false })
     const kind = this.serverKind()
