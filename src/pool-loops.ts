@@ -64,7 +64,7 @@ const FILL = `
 const { length } = items
 for (let i = 0; i < length; i++) {
   const value = fn(items[i])
-  if (typeof value === 'object' && isThenable(value)) return rest(fn, items, into, i, value)
+  if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, into, i, value)
   into[i] = value
 }`
 
@@ -72,7 +72,7 @@ const MAP = `
 const { length } = items
 for (let i = 0; i < length; i++) {
   const value = fn(items[i])
-  if (typeof value === 'object' && isThenable(value)) return rest(fn, items, values, value)
+  if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, values, value)
   values.push(value)
 }
 return values`
@@ -91,7 +91,7 @@ const common: Loops = {
     const { length } = items
     for (let i = 0; i < length; i++) {
       const value = fn(items[i])
-      if (typeof value === 'object' && isThenable(value)) return rest(fn, items, into, i, value)
+      if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, into, i, value)
       into[i] = value
     }
     return undefined
@@ -100,7 +100,7 @@ const common: Loops = {
     const { length } = items
     for (let i = 0; i < length; i++) {
       const value = fn(items[i])
-      if (typeof value === 'object' && isThenable(value)) return rest(fn, items, values, value)
+      if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, values, value)
       values.push(value)
     }
     return values

@@ -5,6 +5,7 @@
 import { inspect } from 'node:util'
 import { encode } from './codec/index.js'
 import { MaybeEncodingError, PicklingError } from './errors.js'
+import { blockOf } from './heap.js'
 import { isInterruptible } from './interruptible.js'
 import { native } from './native.js'
 import { checked, DONE, END, errorOf, LARGE, NOT_YET } from './native-status.js'
@@ -79,6 +80,8 @@ class Work {
   leaving = false
   /** Those who wait. */
   readonly waiting = new Set<() => void>()
+  /** The memory of the last large task: the next one has other parts of it, and mapping it again is slow. */
+  inUse: (ArrayBufferLike | undefined)[] = []
   #checked = 0
 
   constructor({ maxtasks, maxMemory }: WorkerSettings) {
@@ -185,7 +188,8 @@ class WorkerLine {
     await this.#turn()
     if (this.#alone && process.getActiveResourcesInfo().length === 0) {
       const status = this.#take(atOnce(clock(SLEEP))())
-      return status === NOT_YET ? NOT_YET : status
+      if (status === NOT_YET) this.#work.inUse = []
+      return status
     }
     const { handle } = this.#channel.tasks
     const ticket = native.queueItemsLater(handle, this.#nap, FOREVER)
@@ -201,6 +205,7 @@ class WorkerLine {
       forgetWait(ticket)
       native.queueItemsOver(handle, false)
     }
+    if (status === NOT_YET) this.#work.inUse = []
     this.#nap = status === NOT_YET ? Math.min(this.#nap * 2, LONGEST_NAP) : SHORTEST_NAP
     return status
   }
@@ -279,6 +284,7 @@ class WorkerLine {
   #fromLong(object: unknown): Task | Promise<Task> {
     if (object instanceof Promise) return object.then((object) => this.#fromLong(object))
     const [flags, cell, number, fn, items, into] = object as LongTask
+    this.#work.inUse = [items, into].map(makeQuick)
     return {
       flags,
       cell,
@@ -390,6 +396,18 @@ class WorkerLine {
   }
 }
 
+/**
+ * Large parts of shared memory come from elsewhere: to find each of their pages would take long. Gives what
+ * keeps the memory mapped here.
+ */
+const makeQuick = (part: unknown): ArrayBufferLike | undefined => {
+  if (!ArrayBuffer.isView(part) || part.byteLength < LARGE_PART) return undefined
+  const block = blockOf(part.buffer)
+  if (block) native.touchBlock(block.handle, part.byteOffset, part.byteLength)
+  return block?.buffer
+}
+
+const LARGE_PART = 1 << 20
 const MOST_FUNCTIONS = 1000
 /** How long a worker that has left waits for what its tasks have left open, in milliseconds. */
 const GRACE = 1000

@@ -94,7 +94,7 @@ export const poolSharedArray: Scenario = {
   unit: { label: '× one thread', better: 'higher' },
   rounds: 3,
   amounts: {
-    full: { processes: 2, length: 100_000_000, repeats: 3 },
+    full: { processes: 2, length: 100_000_000, repeats: 7 },
     quick: { processes: 2, length: 100_000, repeats: 1 },
   },
   peers: [ourPeer('ours', 'map() with into', 'into', 'sharedArray')],

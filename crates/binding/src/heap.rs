@@ -68,6 +68,16 @@ pub fn block_buffer(env: &Env, handle: i64) -> Result<Option<Unknown<'_>>> {
     }
 }
 
+/// Makes a range of a block quick to use here, all of which is about to be used, and that others have
+/// written to.
+#[napi]
+pub fn touch_block(handle: i64, offset: f64, length: f64) {
+    if let Some(block) = block(handle) {
+        let start = offset as usize;
+        block.touch(start..start.saturating_add(length as usize));
+    }
+}
+
 /// Gives back a block that has no buffer to do it.
 #[napi]
 pub fn release_block(handle: i64) {

@@ -2,12 +2,13 @@
 //! which everybody sees what the others write.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise};
 
 /// What tells a file from all others that exist at the same time: its device and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,12 +135,17 @@ mod sys {
     }
 }
 
+/// In what pieces a mapping is touched.
+const PIECE: usize = 2 << 20;
+
 /// A whole file mapped so that all who map it see the same bytes. They change at any time, so nobody is
 /// given a reference to plain ones.
 #[derive(Debug)]
 pub struct SharedMapping {
     start: NonNull<u8>,
     length: usize,
+    /// Which pieces were touched as a whole; none of small mappings.
+    touched: Box<[AtomicBool]>,
 }
 
 // SAFETY: the memory belongs to no thread, and is only given out as a pointer or as atomics.
@@ -167,7 +173,40 @@ impl SharedMapping {
             )?
         };
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, length })
+        let pieces = if length < 2 * PIECE {
+            0
+        } else {
+            length.div_ceil(PIECE)
+        };
+        Ok(Self {
+            start,
+            length,
+            touched: (0..pieces).map(|_| AtomicBool::new(false)).collect(),
+        })
+    }
+
+    /// Has the kernel note down in this process's page tables where the memory of a range is, all at once and
+    /// not page by page as they are touched. What was noted down so before is not looked at again.
+    pub fn touch(&self, range: Range<usize>) {
+        let end = range.end.min(self.length);
+        let mut start = range.start.min(end) & !(rustix::param::page_size() - 1);
+        while start < end {
+            let next = (start / PIECE + 1) * PIECE;
+            let length = next.min(end) - start;
+            // Relaxed: it is a hint, and guards nothing.
+            let seen = self.touched.get(start / PIECE);
+            if let Some(seen) = seen.filter(|seen| !seen.load(Ordering::Relaxed)) {
+                let address = self.start.as_ptr().wrapping_add(start).cast();
+                // SAFETY: the range is within the mapping, and keeps its content.
+                if unsafe { madvise(address, length, Advice::LinuxPopulateRead) }.is_err() {
+                    return;
+                }
+                if length == PIECE {
+                    seen.store(true, Ordering::Relaxed);
+                }
+            }
+            start = next;
+        }
     }
 
     /// How many bytes it has; never none.
@@ -209,8 +248,6 @@ impl Drop for SharedMapping {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
 
     #[test]
@@ -227,6 +264,35 @@ mod tests {
         one.word(8188).unwrap().store(7, Ordering::Relaxed);
         assert_eq!(other.word(8188).unwrap().load(Ordering::Relaxed), 7);
         assert_ne!(one.at(0), other.at(0));
+    }
+
+    #[test]
+    fn touching_changes_nothing_and_goes_no_further_than_the_end() {
+        for length in [4096, 2 * PIECE - 1, 2 * PIECE, 2 * PIECE + 4097] {
+            let file = create(length as u64).unwrap();
+            let mapping = SharedMapping::new(file.as_fd(), length).unwrap();
+            let words = (0..length / 4).step_by(1000).map(|word| word * 4);
+            for offset in words.clone() {
+                mapping.word(offset).unwrap().store(7, Ordering::Relaxed);
+            }
+            for range in [
+                1..2,
+                5000..usize::MAX,
+                length..length,
+                PIECE - 1..PIECE + 1,
+                0..length,
+            ] {
+                mapping.touch(range);
+            }
+            let touched = mapping
+                .touched
+                .iter()
+                .filter(|each| each.load(Ordering::Relaxed));
+            assert_eq!(touched.count(), if length < 2 * PIECE { 0 } else { 2 });
+            for offset in words {
+                assert_eq!(mapping.word(offset).unwrap().load(Ordering::Relaxed), 7);
+            }
+        }
     }
 
     #[test]

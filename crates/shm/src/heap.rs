@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::ops::Deref;
+use std::ops::{self, Deref};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -518,6 +518,13 @@ impl Block {
     /// Its first byte.
     pub fn start(&self) -> Option<NonNull<u8>> {
         self.segment.at(self.offset)
+    }
+
+    /// Makes a range of it quick to use in this process, that others have written to.
+    pub fn touch(&self, range: ops::Range<usize>) {
+        let end = range.end.min(self.size);
+        let start = range.start.min(end);
+        self.segment.touch(self.offset + start..self.offset + end);
     }
 
     /// The word at an offset within the block; nothing outside, or where no word can be.

@@ -4,6 +4,7 @@
 //! process too. So each is made through one of its own, which never has any.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,6 +107,11 @@ impl Segment {
     /// The byte at an offset, for as long as the segment is mapped; nothing outside.
     pub fn at(&self, offset: usize) -> Option<NonNull<u8>> {
         self.mapping.at(offset)
+    }
+
+    /// Makes a range quick to use here: see [`SharedMapping::touch`].
+    pub fn touch(&self, range: Range<usize>) {
+        self.mapping.touch(range);
     }
 
     /// The word at an offset; nothing outside, or where no word can be.
