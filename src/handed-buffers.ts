@@ -3,18 +3,15 @@
  * where. Whoever takes it has them mapped in the place of buffers of its own; nothing is copied there.
  * @module
  */
-import { registerAfterFork } from './after-fork.js'
 import { type Encoded, HEADROOM } from './codec/index.js'
 import { UnpicklingError } from './errors.js'
 import { allocate, type FrameParts } from './large-message.js'
 import { native } from './native.js'
 import { checked } from './native-status.js'
+import { LARGE, trimLater } from './warm-memory.js'
 
 /** The first byte of such a message. It never leaves a queue, so it is no kind of frame. */
 const HANDED = 3
-
-/** So many bytes a buffer has at least that is worth it: the C library then maps memory for it alone. */
-const LARGE = 33 * 2 ** 20
 
 /** The most bytes of a message with very large buffers: it has to fit where small ones are received. */
 const LONGEST = 32 * 1024
@@ -78,22 +75,3 @@ export const partsOfHanded = (
     native.closeDescriptor(file)
   }
 }
-
-/** How long memory that has come back is kept, in milliseconds. */
-const KEPT = 1000
-
-const trimming = { isPlanned: false }
-
-const trimLater = (): void => {
-  if (trimming.isPlanned) return
-  trimming.isPlanned = true
-  setTimeout(() => {
-    trimming.isPlanned = false
-    if (native.trimHanded()) trimLater()
-  }, KEPT).unref()
-}
-
-// A copy of the process has neither the timer nor the memory.
-registerAfterFork(trimming, () => {
-  trimming.isPlanned = false
-})

@@ -5,6 +5,7 @@
 import { UnpicklingError } from './errors.js'
 import { native } from './native.js'
 import { NOT_YET } from './native-status.js'
+import { placeWarm } from './warm-memory.js'
 
 /** What an object's message is made of. */
 export interface FrameParts {
@@ -85,6 +86,8 @@ export class LargeMessage {
   /** Known once the header is, and if there is more in the frame than a graph. */
   #layout: Layout | undefined
   #inTarget: boolean
+  /** Whether nobody has touched the memory of the last segment yet. */
+  #isFresh = true
 
   /** `target` is where bytes are wanted; it is used if they fit. */
   constructor(length: number, asObject: boolean, target?: Uint8Array) {
@@ -94,7 +97,7 @@ export class LargeMessage {
       ? target!.subarray(0, length)
       : asObject
         ? allocateShort(HEADER)
-        : allocate(length)
+        : this.#allocate(length)
     this.#segments = [first]
     if (!asObject) this.#planned = []
   }
@@ -116,8 +119,8 @@ export class LargeMessage {
    * `take` is what takes the next bytes, from a connection if not given.
    */
   fill(handle: number, left: () => number, take: Fill = native.connectionFill): number {
-    const fresh = !this.#inTarget
     for (;;) {
+      const fresh = this.#isFresh && !this.#inTarget
       const segment = this.#segments.at(-1)!
       // Nothing has to come for a part without bytes, perhaps the message's last.
       const empty = segment.length === 0
@@ -131,7 +134,7 @@ export class LargeMessage {
       if (next === undefined) return 0
       // The frame's header, its graph, then padding and buffer by turns: the buffers are for the user.
       const isBuffer = this.#segments.length > 2 && this.#segments.length % 2 === 1
-      this.#segments.push(isBuffer ? allocate(next) : allocateShort(next))
+      this.#segments.push(isBuffer ? this.#allocate(next) : allocateShort(next))
       this.#filled = 0
     }
   }
@@ -194,8 +197,14 @@ export class LargeMessage {
     }
   }
 
+  #allocate(length: number): Uint8Array {
+    const segment = allocate(length)
+    this.#isFresh = !placeWarm(segment)
+    return segment
+  }
+
   #lengthen(length: number): void {
-    const longer = allocate(length)
+    const longer = this.#allocate(length)
     longer.set(this.#segments[0]!)
     this.#segments = [longer]
   }

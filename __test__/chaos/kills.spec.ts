@@ -113,7 +113,8 @@ test.serial('two hundred processes killed at random moments of their talk', asyn
   t.is(dead, 200)
   t.is(mp.activeChildren().length, 0)
   for (let i = 0; i < 50 && openDescriptorCount() > before.fds; i++) await collectGarbage()
-  t.is(openDescriptorCount(), before.fds)
+  // There may be one less: memory for very large messages is kept for a second.
+  t.true(openDescriptorCount() <= before.fds)
   t.deepEqual(childrenOf(process.pid), before.children)
   t.deepEqual(files(), before.files)
 })

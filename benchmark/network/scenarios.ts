@@ -43,7 +43,7 @@ const large = ([name, family, title]: (typeof families)[number]): Scenario => ({
   unit: { label: 'GB/s', better: 'higher' },
   rounds: 5,
   amounts: {
-    full: { family, size: 64 * 2 ** 20, warmup: 1, count: 4 },
+    full: { family, size: 64 * 2 ** 20, warmup: 4, count: 12 },
     quick: { family, size: 2 ** 20, warmup: 1, count: 1 },
   },
   peers: [

@@ -282,6 +282,14 @@ pub fn take_over(file: i32, offset: f64, mut target: Uint8Array) -> f64 {
     }))
 }
 
+/// Puts memory that was used before, if there is any, in the place of what the array holds, whose content is
+/// lost: whether it has.
+#[napi]
+pub fn place_warm(mut target: Uint8Array) -> bool {
+    // SAFETY: the array is an argument of this call on the JavaScript thread; nothing else runs on it.
+    HANDED.place(unsafe { target.as_mut() }).unwrap_or(false)
+}
+
 /// Gives back the memory that was handed over and has come back a while ago; says whether any is kept.
 #[napi]
 pub fn trim_handed() -> bool {

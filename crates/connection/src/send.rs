@@ -26,6 +26,10 @@ pub enum SendError {
     System(#[from] io::Error),
 }
 
+/// How many bytes of a large message a socket is given at a time. One of TCP takes no more without going to
+/// and fro with its other end, and then that end would have little to do meanwhile.
+const AT_ONCE: usize = 1 << 20;
+
 impl Connection {
     /// Sends as much as is taken without blocking and returns how many bytes that was. Descriptors
     /// have gone with the first byte: they must be given again only when the answer is 0.
@@ -94,7 +98,13 @@ impl Connection {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<usize> {
         match self.kind {
-            Kind::Socket => socket::send(self.as_fd(), parts, descriptors),
+            Kind::Socket => match parts {
+                [first, ..] if first.len() > AT_ONCE => {
+                    let some = IoSlice::new(&first[..AT_ONCE]);
+                    socket::send(self.as_fd(), &[some], descriptors)
+                }
+                _ => socket::send(self.as_fd(), parts, descriptors),
+            },
             Kind::Stream => self.write_when_ready(parts),
         }
     }

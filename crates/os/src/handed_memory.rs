@@ -98,6 +98,32 @@ impl Pool {
         file.map(|file| Some(Parcel { file, offsets }))
     }
 
+    /// Maps memory that nobody uses in the place of what `target` holds, whose content is lost: whole pages of
+    /// it, and shared with nobody but a copy of this process. Says whether it has; it has not where that cannot
+    /// be done, or when too much is in use.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`; `ENOENT` where `/proc` is missing.
+    pub fn place(&self, target: &mut [u8]) -> io::Result<bool> {
+        let (_, middle, _) = whole_pages(target);
+        if middle.is_empty() {
+            return Ok(false);
+        }
+        let Some(mut handed) = self.find(middle.len())? else {
+            return Ok(false);
+        };
+        let placed = handed
+            .hand_out()
+            .and_then(|file| map_over(middle, file.as_fd(), 0, MapFlags::SHARED));
+        handed.used = Instant::now();
+        self.lock().push(handed);
+        placed?;
+        let start = middle.as_mut_ptr().cast();
+        // SAFETY: the mapping that was made just now, whose content is not changed.
+        let _ = unsafe { madvise(start, middle.len(), Advice::LinuxPopulateRead) };
+        Ok(true)
+    }
+
     fn find_soon(&self, length: usize) -> io::Result<Option<Handed>> {
         let start = Instant::now();
         loop {
@@ -216,30 +242,41 @@ pub fn unpack(file: BorrowedFd<'_>, offset: u64, target: &mut [u8]) -> io::Resul
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let page = rustix::param::page_size();
-    let address = target.as_ptr().addr();
-    let first = address.next_multiple_of(page) - address;
-    let whole = (target.len().saturating_sub(first)) & !(page - 1);
-    if !is_allocated_alone(target) || whole == 0 || offset as usize % page != address % page {
+    let (head, middle, tail) = whole_pages(target);
+    if middle.is_empty() || !(offset as usize + head.len()).is_multiple_of(page) {
         return read(file, offset, target);
     }
-    let (head, rest) = target.split_at_mut(first);
-    let (middle, tail) = rest.split_at_mut(whole);
+    let begin = offset + head.len() as u64;
     read(file, offset, head)?;
-    read(file, offset + (first + whole) as u64, tail)?;
+    read(file, begin + middle.len() as u64, tail)?;
+    map_over(middle, file, begin, MapFlags::PRIVATE)
+}
+
+/// The whole pages of an object that the C library has mapped memory for, and what is around them; no pages
+/// of any other.
+fn whole_pages(object: &mut [u8]) -> (&mut [u8], &mut [u8], &mut [u8]) {
+    let page = rustix::param::page_size();
+    let first = object.as_ptr().align_offset(page).min(object.len());
+    let whole = (object.len() - first) & !(page - 1);
+    let whole = if is_allocated_alone(object) { whole } else { 0 };
+    let (head, rest) = object.split_at_mut(first);
+    let (middle, tail) = rest.split_at_mut(whole);
+    (head, middle, tail)
+}
+
+/// Maps a file in the place of such pages. It is no shorter, and never will be.
+fn map_over(
+    pages: &mut [u8],
+    file: BorrowedFd<'_>,
+    offset: u64,
+    sharing: MapFlags,
+) -> io::Result<()> {
+    let start = pages.as_mut_ptr().cast();
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    let flags = sharing | MapFlags::FIXED;
     // SAFETY: these are whole pages inside an object that the caller has to itself, of memory that was mapped
-    // for that object alone, and is unmapped with it. The file can be no shorter than it is.
-    unsafe {
-        rustix::mm::mmap(
-            middle.as_mut_ptr().cast(),
-            whole,
-            access,
-            flags,
-            file,
-            offset + first as u64,
-        )?;
-    }
+    // for that object alone, and is unmapped with it.
+    unsafe { rustix::mm::mmap(start, pages.len(), access, flags, file, offset)? };
     Ok(())
 }
 
@@ -308,6 +345,46 @@ mod tests {
                 assert_eq!(target[1..], content[1..]);
             }
         }
+    }
+
+    #[test]
+    fn memory_is_placed_under_an_object_and_used_again_after_it() {
+        let pool = Pool::new();
+        let kept = |pool: &Pool| pool.lock().len();
+        for _ in 0..3 {
+            let mut target = vec![9; LARGE];
+            assert!(pool.place(&mut target).unwrap());
+            target.copy_from_slice(&content(1, LARGE));
+            let mut other = vec![9; LARGE];
+            assert!(pool.place(&mut other).unwrap());
+            other.fill(3);
+            assert_eq!(kept(&pool), 2);
+            assert!(target == content(1, LARGE) && other.iter().all(|byte| *byte == 3));
+        }
+        let mut small = vec![9; 1 << 20];
+        assert!(!pool.place(&mut small).unwrap());
+        assert!(small.iter().all(|byte| *byte == 9));
+        let mut part = vec![9; LARGE];
+        assert!(!pool.place(&mut part[4096..]).unwrap());
+        assert!(part.iter().all(|byte| *byte == 9));
+        assert_eq!(kept(&pool), 2);
+    }
+
+    #[test]
+    fn no_more_is_placed_than_may_be_kept() {
+        let pool = Pool::new();
+        let mut targets = Vec::new();
+        while targets.len() < 20 {
+            let mut target = vec![9_u8; LARGE];
+            let placed = pool.place(&mut target).unwrap();
+            targets.push(target);
+            if !placed {
+                break;
+            }
+        }
+        assert_eq!(targets.len(), MOST / LARGE + 1);
+        targets.clear();
+        assert!(pool.place(&mut vec![9; 100 << 20]).unwrap());
     }
 
     #[test]
