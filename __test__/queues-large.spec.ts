@@ -1,10 +1,11 @@
 /** Very large buffers, which are handed over in memory that is used again. */
 import { readdirSync, readlinkSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { within } from './fixtures/connection-patience.js'
 import { program } from './fixtures/process-programs.js'
-import { lookAtLarge, sum, sumLarge, takeAll } from './fixtures/queues-large.js'
+import { lookAtLarge, lookAtParts, sum, sumLarge, takeAll } from './fixtures/queues-large.js'
 
 const MIB = 2 ** 20
 const SIZE = 40 * MIB
@@ -16,6 +17,9 @@ const contents = (seed: number, length = SIZE): Uint8Array => {
   bytes[length - 1] = seed
   return bytes
 }
+
+const lengthOf = (parts: readonly Uint8Array[]): number =>
+  parts.reduce((sum, { length }) => sum + length, 0)
 
 /** Files in memory that this process has open. */
 const files = (): number =>
@@ -102,6 +106,50 @@ for (const method of ['spawn', 'forkserver'] as const) {
     queue.close()
   })
 }
+
+test.serial('an item of more than 4 GiB comes as it was', async (t) => {
+  // Half of the memory is needed: what is put in takes none before it is written to.
+  const length = Math.floor(Math.min(2.2 * 2 ** 30, totalmem() / 4))
+  const [first, second] = [new Uint8Array(length), new Uint8Array(length)]
+  for (let i = 0; i < length; i += 2 ** 24) [first[i], second[i]] = [i / 2 ** 24, 1]
+  second[length - 1] = 9
+  const queue = new mp.Queue<Uint8Array[]>()
+  const [ours, theirs] = mp.Pipe()
+  const child = new mp.Process({ target: lookAtParts, args: [queue, theirs, 2 ** 24] })
+  child.start()
+  await queue.put([first, second])
+  await queue.put([new Uint8Array([5])])
+  const parts = Array.from({ length: Math.ceil(length / 2 ** 24) }, (_, i) => i & 0xff)
+  const wanted = [
+    [length, parts, 0],
+    [length, parts.map(() => 1), 9],
+    [1, [5], 5],
+  ]
+  t.deepEqual(await within('it is taken', ours.recv(), 120_000), wanted)
+  await child.join()
+  queue.close()
+})
+
+test.serial(
+  'an item that is larger than the memory is an error of put, and nobody else is told',
+  async (t) => {
+    const parts: Uint8Array[] = []
+    while (lengthOf(parts) <= totalmem()) parts.push(new Uint8Array(2 ** 32 - 1))
+    const queue = new mp.Queue<unknown>()
+    const error = { instanceOf: mp.OSError, code: 'ENOMEM' }
+    t.throws(() => queue.putSync(parts), error)
+    await t.throwsAsync(queue.put(parts), error)
+    t.throws(() => queue.putNowait(parts), error)
+    const simple = new mp.SimpleQueue<unknown>()
+    t.throws(() => simple.putSync(parts), error)
+    for (const each of [queue, simple]) {
+      t.true(each.empty())
+      each.putSync('small')
+      t.is(await each.get(), 'small')
+      each.close()
+    }
+  },
+)
 
 test.serial('whoever is killed with it keeps nothing', async (t) => {
   const queue = new mp.Queue()

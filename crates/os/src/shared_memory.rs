@@ -28,10 +28,19 @@ pub fn create(length: u64) -> io::Result<OwnedFd> {
     if exceeds_file_limit(length) {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
+    refuse_more_than_memory(length)?;
+    sys::create(length)
+}
+
+/// What is larger than the machine's memory can be nowhere in it.
+///
+/// # Errors
+/// `ENOMEM` for more bytes than that, where it is known.
+pub fn refuse_more_than_memory(length: u64) -> io::Result<()> {
     if exceeds_memory(length) {
         return Err(io::Error::from_raw_os_error(libc::ENOMEM));
     }
-    sys::create(length)
+    Ok(())
 }
 
 /// The size of such a file; nothing for anything else: a file that could be made smaller would end the

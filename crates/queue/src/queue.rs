@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mp_os::{futex, socket};
+use mp_os::{futex, shared_memory, socket};
 
 use crate::large::{Lent, Reading};
 use crate::layout::{self, STORES, WORD, padded};
@@ -158,7 +158,7 @@ impl Queue {
     /// Puts in a message.
     ///
     /// # Errors
-    /// `ENOMEM` for a copy of the message, `EAGAIN` when there can be no more threads, `EMFILE`; when this is
+    /// `ENOMEM` for a copy of the message, or for more than the machine has, as nobody could take it; `EAGAIN` when there can be no more threads, `EMFILE`; when this is
     /// no queue.
     pub fn put(
         self: &Arc<Self>,
@@ -185,6 +185,7 @@ impl Queue {
         let body = if whole {
             Body::Whole(message.concat().into_boxed_slice())
         } else {
+            shared_memory::refuse_more_than_memory(length as u64)?;
             Body::Pieces(Arc::new(Lent::copy(message)?))
         };
         self.store(body, descriptors)
@@ -199,6 +200,7 @@ impl Queue {
         lent: &Arc<Lent>,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Put> {
+        shared_memory::refuse_more_than_memory(lent.len())?;
         self.store(Body::Pieces(Arc::clone(lent)), descriptors)
     }
 
