@@ -3,7 +3,7 @@ import * as mp from 'node-multiprocessing'
 import { median } from '../statistics.js'
 import { type Duration, meanTime, meanTimeSync, medianOfRepeats } from '../timing.js'
 import { tasksPerSecond } from './flight.js'
-import { root, square } from './square.js'
+import { square } from './square.js'
 
 interface ApplyAmounts extends Duration {
   readonly processes: number
@@ -85,33 +85,6 @@ export const flightOfMap = ({ processes, count }: FlightAmounts): Promise<number
       verifyAll(await pool.map(square, input, 1), count),
     )
     return (count / time) * 1e3
-  })
-
-interface ArrayAmounts {
-  readonly processes: number
-  readonly length: number
-  readonly repeats: number
-}
-
-/** How many times as fast a pool computes over a shared array as a loop on one thread. */
-export const sharedArray = ({ processes, length, repeats }: ArrayAmounts): Promise<number> =>
-  withPool(processes, async (pool) => {
-    const shared = (): Float64Array<ArrayBuffer> =>
-      new Float64Array(mp.share(new ArrayBuffer(length * 8)))
-    const input = shared()
-    const output = shared()
-    for (let i = 0; i < length; i++) input[i] = i
-    const alone = await medianOfRepeats(repeats, () => {
-      for (let i = 0; i < length; i++) output[i] = root(input[i]!)
-    })
-    output.fill(0)
-    const together = await medianOfRepeats(repeats, async () => {
-      await pool.map(root, input, { into: output })
-    })
-    for (const i of [0, 1, length >> 1, length - 1]) {
-      if (output[i] !== root(i)) throw new Error(`number ${i} came back as ${output[i]}`)
-    }
-    return alone / together
   })
 
 /** Making a pool, until its workers have answered. */

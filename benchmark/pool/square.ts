@@ -5,7 +5,12 @@ export function square(x: number): number {
   return x * x
 }
 
-/** Of a number, something to be computed. */
+/** Quicker computed than the number is fetched from memory. */
 export function root(x: number): number {
   return Math.sqrt(x) * 0.5 + 1
+}
+
+/** Takes the processor longer. */
+export function sine(x: number): number {
+  return Math.sin(x)
 }

@@ -73,7 +73,7 @@ export interface AcquirerProxy extends Both<AcquirerCalls> {}
 export class AcquirerProxy extends BaseProxy {
   static override readonly _exposed_: readonly string[] = exposed.Acquirer
   /** @internal */
-  static readonly [SPELLINGS] = acquirerSpellings
+  static readonly [SPELLINGS]: Spellings = acquirerSpellings
 
   /** Takes it for the rest of a block: `using held = await lock.hold()`. @throws TimeoutError. */
   async hold(options: WaitOptions = {}): Promise<Held> {
@@ -117,10 +117,10 @@ export interface ConditionProxy extends Both<ConditionCalls> {}
 
 /** A Condition in a manager's server. Mirrors `managers.ConditionProxy`. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are defined from the table.
-export class ConditionProxy extends BaseProxy {
+export class ConditionProxy extends AcquirerProxy {
   static override readonly _exposed_: readonly string[] = exposed.Condition
   /** @internal */
-  static readonly [SPELLINGS]: Spellings = {
+  static override readonly [SPELLINGS]: Spellings = {
     ...acquirerSpellings,
     wait: { method: 'wait', args: waiting as (given: any[]) => unknown[] },
     notify: 'notify',
@@ -159,21 +159,6 @@ export class ConditionProxy extends BaseProxy {
       result = predicate()
     }
     return result
-  }
-
-  /** Takes the lock for the rest of a block: `using held = await condition.hold()`. */
-  async hold(options: WaitOptions = {}): Promise<Held> {
-    return await hold(releasing(this), options)
-  }
-
-  /** The same, blocking. */
-  holdSync(options: TimeoutOptions = {}): Held {
-    return holdSync(releasing(this), options)
-  }
-
-  /** Runs a function while holding the lock, and waits until that has settled. */
-  async runExclusive<T>(run: () => T | Promise<T>, options: WaitOptions = {}): Promise<T> {
-    return await runExclusive(releasing(this), run, options)
   }
 }
 
