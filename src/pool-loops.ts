@@ -60,12 +60,20 @@ interface Loops {
 /** For fewer items than this a loop of one's own is not worth it. */
 const WORTHWHILE = 1000
 
+const FILL_ONE = `
+  value = fn(items[i])
+  if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, into, i, value)
+  into[i++] = value`
+
+/** Four at a time: what V8 does in each round of a loop costs as much as a simple function. */
 const FILL = `
 const { length } = items
-for (let i = 0; i < length; i++) {
-  const value = fn(items[i])
-  if (typeof value !== 'number' && isThenable(value)) return rest(fn, items, into, i, value)
-  into[i] = value
+const end = length - 3
+let i = 0
+let value
+while (i < end) {${FILL_ONE.repeat(4)}
+}
+while (i < length) {${FILL_ONE}
 }`
 
 const MAP = `

@@ -89,16 +89,6 @@ export const poolFlight: Scenario = {
 
 const sharedArray = new URL('./shared-array.js', import.meta.url).href
 
-const arrayPeer = (measure: string, title: string, name: string, column?: string): NodePeer => ({
-  kind: 'node',
-  key: `${measure}-${name}`,
-  title: `${title}, ${name}`,
-  ...(column === undefined ? {} : { ours: column }),
-  module: sharedArray,
-  measure,
-  parameters: { name },
-})
-
 /** Shared memory in, shared memory out. */
 export const poolSharedArray: Scenario = {
   name: 'pool-shared-array',
@@ -110,16 +100,16 @@ export const poolSharedArray: Scenario = {
     quick: { processes: 2, length: 100_000, repeats: 1 },
   },
   peers: [
-    arrayPeer('byPool', 'ours, map() with into', 'sine', 'sine'),
-    arrayPeer('byPool', 'ours, map() with into', 'root', 'root'),
-    arrayPeer('byHand', 'two processes with a half each', 'sine'),
-    arrayPeer('byHand', 'two processes with a half each', 'root'),
+    { ...ourPeer('ours', 'map() with into', 'into', 'byPool'), module: sharedArray },
+    {
+      kind: 'node',
+      key: 'hand',
+      title: 'ours, two processes with a half each',
+      module: sharedArray,
+      measure: 'byHand',
+    },
   ],
-  floors: [
-    { ours: 'byPool-sine', bound: 1.8 },
-    // This takes the memory longer than the processors, of which there is one.
-    { ours: 'byPool-root', against: ['byHand-root'], factor: 1 },
-  ],
+  floors: [{ ours: 'ours', bound: 1.8 }],
 }
 
 /** From nothing to eight workers that have answered. */

@@ -2,23 +2,23 @@
 import * as mp from 'node-multiprocessing'
 import { startPair } from '../child-pair.js'
 import { medianOfRepeats } from '../timing.js'
-import { compute, computeWhenTold, functions, type Part } from './part.js'
+import { compute, computeWhenTold, type Part } from './part.js'
+import { root } from './square.js'
 
 interface ArrayAmounts {
   readonly processes: number
   readonly length: number
   readonly repeats: number
-  readonly name: Part['name']
 }
 
 /** How many times as fast something computes the same as a loop on one thread. */
 const timesAsFast = async (
-  { length, repeats, name }: ArrayAmounts,
+  { length, repeats }: ArrayAmounts,
   together: (all: Part) => Promise<unknown>,
 ): Promise<number> => {
   const shared = (): Float64Array<ArrayBuffer> =>
     new Float64Array(mp.share(new ArrayBuffer(length * 8)))
-  const all = { name, input: shared(), output: shared(), from: 0, to: length }
+  const all = { input: shared(), output: shared(), from: 0, to: length }
   for (let i = 0; i < length; i++) all.input[i] = i
   const timeAlone = await medianOfRepeats(repeats, () => compute(all))
   all.output.fill(0)
@@ -26,8 +26,7 @@ const timesAsFast = async (
     await together(all)
   })
   for (const i of [0, 1, length >> 1, length - 1]) {
-    const wanted = functions[name](i)
-    if (all.output[i] !== wanted) throw new Error(`number ${i} came back as ${all.output[i]}`)
+    if (all.output[i] !== root(i)) throw new Error(`number ${i} came back as ${all.output[i]}`)
   }
   return timeAlone / time
 }
@@ -36,8 +35,8 @@ const timesAsFast = async (
 export const byPool = async (amounts: ArrayAmounts): Promise<number> => {
   const pool = new mp.Pool(amounts.processes)
   try {
-    return await timesAsFast(amounts, ({ name, input, output }) =>
-      pool.map(functions[name], input, { into: output }),
+    return await timesAsFast(amounts, ({ input, output }) =>
+      pool.map(root, input, { into: output }),
     )
   } finally {
     pool.terminate()

@@ -5,12 +5,7 @@ export function square(x: number): number {
   return x * x
 }
 
-/** Quicker computed than the number is fetched from memory. */
+/** Of a number, something to be computed. */
 export function root(x: number): number {
   return Math.sqrt(x) * 0.5 + 1
-}
-
-/** Takes the processor longer. */
-export function sine(x: number): number {
-  return Math.sin(x)
 }
