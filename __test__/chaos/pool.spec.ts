@@ -376,7 +376,7 @@ for (const [name, use] of [
         `${withTasks}
 const pool = new mp.Pool(8)
 await pool.map(tasks.square, [1, 2, 3])
-${use}setTimeout(() => {}, 60_000)
+${use}setTimeout(() => pool.terminate(), 60_000)
 process.stdout.write('ready\\n', () => setTimeout(() => process.kill(-process.pid, 'SIGINT'), 200))
 `,
         { limit: 20_000 },

@@ -135,11 +135,13 @@ for (const [version, python] of pythons) {
       t.is(await one, 6)
 
       // What is let go of is let go of there.
-      const before = await manager._numberOfObjects()
-      const event = await manager.Event()
-      t.is(await manager._numberOfObjects(), before + 1)
-      event[Symbol.dispose]()
-      t.is(await manager._numberOfObjects(), before)
+      const conditions = async (): Promise<number> =>
+        (await manager._debugInfo()).split('<Condition(').length - 1
+      t.is(await conditions(), 0)
+      const condition = await manager.Condition()
+      t.is(await conditions(), 1)
+      condition[Symbol.dispose]()
+      t.is(await conditions(), 0)
 
       child.kill('SIGKILL')
       await closed

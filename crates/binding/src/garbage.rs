@@ -14,8 +14,9 @@ use napi_derive::napi;
 /// What may come on top of what was left the last time.
 const ROOM: i64 = 96 << 20;
 
-/// At most one part in so many of the time goes into it.
+/// At most one part in so many of the time goes into it, as long as no more than the most is outside.
 const SHARE: u32 = 8;
+const MOST: i64 = 256 << 20;
 
 /// More than V8 bears without collecting at once.
 const TOO_MUCH: i64 = 1 << 46;
@@ -39,7 +40,7 @@ pub fn collect_if_needed(env: Env) -> Result<()> {
         return Ok(());
     }
     let start = Instant::now();
-    if NEXT.get().is_some_and(|next| start < next) {
+    if outside < left.saturating_add(MOST) && NEXT.get().is_some_and(|next| start < next) {
         return Ok(());
     }
     env.adjust_external_memory(TOO_MUCH)?;
