@@ -13,7 +13,7 @@ import { underWatchdog } from '../helpers/watchdog.js'
 const files = (): string[] =>
   ['/dev/shm', tmpdir()].flatMap((folder) =>
     readdirSync(folder).filter(
-      (name) => /pymp|multiprocessing|^mp-|memfd/.test(name) && !/test-/.test(name),
+      (name) => /pymp|multiprocessing|^mp-|memfd/.test(name) && !/test-|^mp-chaos-/.test(name),
     ),
   )
 

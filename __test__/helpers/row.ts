@@ -187,7 +187,7 @@ export const nothingIsLeftBehind = (): void => {
     thread.close()
     // So do a first arena of shared memory, a membership of it, and a first wait for what is in it.
     new mp.Lock()
-    await new mp.Event().wait(1)
+    await new mp.Event().wait(50)
     before = resourcesOf()
   })
   test.serial.after.always('nothing is left behind', async (t) => {
