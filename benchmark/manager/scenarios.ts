@@ -63,7 +63,7 @@ export const managerMemory: Scenario = {
   title: 'growth of server and client by 1,000,000 proxies created and given up (quick: 1,000)',
   unit: { label: 'MiB', better: 'lower' },
   rounds: 1,
-  amounts: { full: { warmup: 100_000, count: 1_000_000 }, quick: { warmup: 1000, count: 1000 } },
+  amounts: { full: { warmup: 400_000, count: 1_000_000 }, quick: { warmup: 1000, count: 1000 } },
   peers: [ours('create and dispose', 'create', 'created')],
   floors: [{ ours: 'ours', bound: 20 }],
 }
