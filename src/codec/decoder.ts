@@ -420,6 +420,8 @@ const readPackedFloat64 = (): number[] => {
   const length = readItemCount(8)
   const view = viewOf(length * 8)
   const array: number[] = length > LARGEST_PREALLOCATED ? [] : new Array(length)
+  // V8 keeps numbers of any kind in it then, and does not find out on the way that it should have.
+  if (length > 0) array[0] = 0.5
   for (let i = 0; i < length; i++) array[i] = view.getFloat64(i * 8, true)
   track(array)
   return array
