@@ -156,7 +156,7 @@ export const poolMap: Scenario = {
   unit: { label: 'ms', better: 'lower' },
   rounds: 5,
   amounts: {
-    full: { processes: 2, items: 1_000_000, repeats: 3 },
+    full: { processes: 2, items: 1_000_000, repeats: 9 },
     quick: { processes: 2, items: 1_000, repeats: 1 },
   },
   peers: [
