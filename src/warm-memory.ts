@@ -11,19 +11,11 @@ import { native } from './native.js'
 export const LARGE = 33 * 2 ** 20
 
 /**
- * Whether a copy of this process could be made, and would see what is written to it. Known when it is asked
- * for: this may be loaded in a fork server, which can be copied, and be asked for in a child, which cannot.
- */
-let isShared: boolean | undefined
-
-/**
  * Puts warm memory in the place of a buffer's, if it is large enough and there is any; the content is lost.
- * Says whether it has.
+ * Says whether it has; it does not in a process that can be copied, as the copy would see what is written to it.
  */
 export const placeWarm = (buffer: Uint8Array): boolean => {
-  if (buffer.length < LARGE) return false
-  isShared ??= canFork()
-  if (isShared || !native.placeWarm(buffer)) return false
+  if (buffer.length < LARGE || canFork() || !native.placeWarm(buffer)) return false
   trimLater()
   return true
 }

@@ -66,29 +66,39 @@ unsafe fn number(env: sys::napi_env, number: f64) -> sys::napi_value {
     value
 }
 
+/// The first arguments of a call. Those that were not given are undefined.
+///
+/// # Safety
+/// The call must be running in the environment.
+unsafe fn arguments<const COUNT: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> [sys::napi_value; COUNT] {
+    let mut values = [ptr::null_mut(); COUNT];
+    let mut count = COUNT;
+    // SAFETY: the caller's promise; there are as many places as are said.
+    unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &raw mut count,
+            values.as_mut_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut::<*mut c_void>(),
+        );
+    }
+    values
+}
+
 macro_rules! direct {
-    (@ $argument:ident) => {
-        ptr::null_mut()
-    };
     ($name:ident, $($argument:ident: $type:ty),+) => {
         unsafe extern "C" fn $name(
             env: sys::napi_env,
             info: sys::napi_callback_info,
         ) -> sys::napi_value {
-            let mut values = [$(direct!(@ $argument)),+];
-            let mut count = values.len();
-            // SAFETY: the call is running, and there are as many places as are said. Arguments that were
-            // not given are undefined.
+            // SAFETY: the call is running, and these are its arguments.
             unsafe {
-                sys::napi_get_cb_info(
-                    env,
-                    info,
-                    &raw mut count,
-                    values.as_mut_ptr(),
-                    ptr::null_mut(),
-                    ptr::null_mut::<*mut c_void>(),
-                );
-                let [$($argument),+] = values;
+                let [$($argument),+] = arguments(env, info);
                 let result = catch_unwind(|| {
                     queue::$name($(<$type as Argument>::of(env, $argument)),+)
                 });
@@ -110,20 +120,9 @@ unsafe extern "C" fn call_manager(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    let mut values = [ptr::null_mut(); 7];
-    let mut count = values.len();
-    // SAFETY: the call is running, and there are as many places as are said. Arguments that were not given
-    // are undefined.
+    // SAFETY: the call is running, and these are its arguments.
     unsafe {
-        sys::napi_get_cb_info(
-            env,
-            info,
-            &raw mut count,
-            values.as_mut_ptr(),
-            ptr::null_mut(),
-            ptr::null_mut::<*mut c_void>(),
-        );
-        let [handle, request, ident, method, args, timeout, interruptible] = values;
+        let [handle, request, ident, method, args, timeout, interruptible] = arguments(env, info);
         let numbers = (
             u32::of(env, handle),
             u32::of(env, request),
