@@ -3,6 +3,7 @@
  * @module
  */
 import { isAbsolute } from 'node:path'
+import { debuglog } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { live, onUncaught, setInterruptible } from './bootstrap.js'
 import { setStartMethod } from './context.js'
@@ -20,13 +21,22 @@ import { forgetFound, provideReference } from './functions.js'
 import { native } from './native.js'
 import { END } from './native-status.js'
 import { takeObjectFromFile } from './objects.js'
+import { type PoolRole, rehearsePoolWorker } from './pool-rehearsal.js'
 import { preloadModules } from './preload.js'
-import { encodedData, getPreparationData, partsOfObject, withMemoryFiles } from './preparation.js'
+import {
+  getPreparationData,
+  partsOfObject,
+  withEncodedData,
+  withMemoryFiles,
+} from './preparation.js'
+
 import { Process } from './process.js'
 import { become, parentProcess, setBootstrapping, whoAmI } from './process-state.js'
 import { descriptors } from './spawn.js'
 import { publishCode } from './spawned.js'
 import { setFlags } from './v8-flags.js'
+
+const log = debuglog('multiprocessing')
 
 /** What the server is told. */
 export interface ForkServerSettings {
@@ -58,7 +68,12 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   }
   makeRandomExchangeable()
   prepareForForks({ idle, stay })
+  setFlags('--no-lazy-feedback-allocation')
   await rehearse(REHEARSALS)
+  await rehearsePoolWorker((role) => rehearse(POOL_REHEARSALS, role)).catch((error) => {
+    log('the fork server could not rehearse a pool: %o', error)
+  })
+  setFlags('--lazy-feedback-allocation')
   waiting = true
   if (compiledCode) publishCode(descriptors.codeCache, compiledCode)
   await preloadModules(settings.preload)
@@ -111,10 +126,14 @@ const serve = async (): Promise<void> => {
     await rehearse(1)
     native.endPractice(report)
   }
-  const [channel, job] = native.serveForks(CONTROL)
-  if (job === undefined && channel! < 0) native.leave(channel === END ? 0 : 1, -1)
+  const [request, job] = native.serveForks(CONTROL)
+  if (job === undefined && request! < 0) native.leave(request === END ? 0 : 1, -1)
   serving = false
-  void (job === undefined ? run(channel!) : standBy(job))
+  // All of this is one function because it is compiled when it is called, and each child would do that anew.
+  if (job !== undefined && !native.hasRequest(job, LULL)) await rehearse(1)
+  const channel = job === undefined ? request! : native.awaitRequest(job)
+  if (channel < 0) native.leave(channel === END ? 0 : 1, -1)
+  void run(channel)
 }
 
 /**
@@ -122,14 +141,6 @@ const serve = async (): Promise<void> => {
  * after the other, there is always something by then, and rehearsing would only delay it.
  */
 const LULL = 2
-
-/** Does what can be done before it is known what for; then does that. */
-const standBy = async (job: number): Promise<void> => {
-  if (!native.hasRequest(job, LULL)) await rehearse(1)
-  const channel = native.awaitRequest(job)
-  if (channel < 0) native.leave(channel === END ? 0 : 1, -1)
-  await run(channel)
-}
 
 const run = async (channel: number): Promise<void> => {
   const [control, preparation, data, parent, ...sent] = native.receiveGivenDescriptors(channel)
@@ -144,24 +155,32 @@ const run = async (channel: number): Promise<void> => {
 /** How often the server goes through it: as often as V8 needs to see what it is worth compiling. */
 const REHEARSALS = 20
 
+const POOL_REHEARSALS = 1
+
 /** What it runs then: any function that can be referred to will do, and a bit of everything. */
 const AT = { module: 'node:path', path: ['default', 'isAbsolute'] }
 provideReference(isAbsolute, AT)
-const ROLE = { target: isAbsolute, args: ['text', 1, { list: [1.5, null] }], daemon: false }
+const ROLE: PoolRole = {
+  target: isAbsolute,
+  args: ['text', 1, { list: [1.5, null] }],
+  daemon: false,
+}
 
 /**
  * Goes through what a child does, from beginning to end. V8 compiles a function when it is called first,
  * and again when it is called often; what is compiled now is not compiled in each child.
  */
-const rehearse = async (times: number): Promise<void> => {
+const rehearse = async (times: number, role = ROLE): Promise<void> => {
   const [self, parent] = whoAmI()
   setInterruptible(false)
   for (let i = 0; i < times; i++) {
     const [ours, theirs] = native.forkServerControl()
-    const actor = new Process({ name: `rehearsal-${i}`, ...ROLE })
-    withMemoryFiles(
-      [partsOfObject(getPreparationData(actor, 'forkserver', '')), encodedData(actor).parts],
-      (files) => native.giveDescriptors(ours!, [ours!, ...files, descriptors.parent]),
+    const actor = new Process({ name: `rehearsal-${i}`, ...role })
+    withEncodedData(actor, ({ parts, descriptors: sent }) =>
+      withMemoryFiles(
+        [partsOfObject(getPreparationData(actor, 'forkserver', '')), parts],
+        (files) => native.giveDescriptors(ours!, [ours!, ...files, descriptors.parent, ...sent]),
+      ),
     )
     forgetFound(AT)
     await run(theirs!)

@@ -169,18 +169,16 @@ export const rebuildBlock = (state: unknown, context: DecodeContext): Block => {
     native.releaseBlock(handle)
     return blocks.get(known)!
   }
-  const block = new HeapBlock(bufferOf(handle, size), handle, segment, offset)
-  block.know()
-  return block
-}
-
-const bufferOf = (handle: number, size: number): ArrayBuffer => {
+  let buffer: ArrayBuffer
   try {
-    return native.blockBuffer(handle) ?? new ArrayBuffer(size)
+    buffer = native.blockBuffer(handle) ?? new ArrayBuffer(size)
   } catch (error) {
     native.releaseBlock(handle)
     throw error
   }
+  const block = new HeapBlock(buffer, handle, segment, offset)
+  block.know()
+  return block
 }
 
 /** `[handle, segment]`, or `[status]`. */

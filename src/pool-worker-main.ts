@@ -45,6 +45,8 @@ export interface WorkerSettings {
   readonly maxtasks: number | null
   /** Likewise after how many bytes. */
   readonly maxMemory: number | null
+  /** It is only a rehearsal, in a process that goes on. */
+  readonly isRehearsal?: boolean
 }
 
 type AnyFunction = (...args: any[]) => unknown
@@ -55,10 +57,10 @@ export const poolWorkerMain = async (
   initializer: AnyFunction | null,
   initargs: unknown[],
 ): Promise<void> => {
+  const { channel, place, concurrency, isRehearsal = false } = settings
   // Who is interrupted is the pool's process; it says when its workers are to end.
-  if (native.isMainThread()) native.ignoreInterrupts()
+  if (native.isMainThread() && !isRehearsal) native.ignoreInterrupts()
   await initializer?.(...initargs)
-  const { channel, place, concurrency } = settings
   channel.place(place).state = READY
   const work = new Work(settings)
   const lines: Promise<void>[] = []
@@ -66,6 +68,7 @@ export const poolWorkerMain = async (
     lines.push(new WorkerLine(channel, channel.place(place + i), concurrency === 1, work).run())
   }
   await Promise.all(lines)
+  if (isRehearsal) return channel.release()
   // A task may have left something open, which is nothing to wait for without end.
   setTimeout(() => process.exit(), GRACE).unref()
 }

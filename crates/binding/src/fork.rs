@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use mp_os::descriptor;
+use mp_os::process::footprint::Footprint;
 use mp_os::process::fork::{self, Fork};
-use mp_os::process::fork_memory::Written;
 use mp_os::process::fork_server::{self, Practice, Served, StartError};
 use mp_os::readiness::{self, Interest};
 use mp_os::socket;
@@ -63,8 +63,8 @@ pub fn collect_forked(pidfd: i32, channel: i32, patience: u32) -> Result<Option<
 }
 
 thread_local! {
-    /// What a fork server's child is likely to write to.
-    static WRITTEN: Cell<Written> = Cell::default();
+    /// What a fork server's child is likely to use.
+    static FOOTPRINT: Cell<Footprint> = Cell::default();
 }
 
 /// Has a child of a fork server to be go through what all of its children do, so that they can be readied
@@ -83,20 +83,20 @@ pub fn practise_fork(env: Env) -> Result<f64> {
             renew(&env, heap)?;
             Ok(report.into_raw_fd().into())
         }
-        Ok(Practice::Over(written)) => {
-            WRITTEN.set(written);
+        Ok(Practice::Over(footprint)) => {
+            FOOTPRINT.set(footprint);
             Ok(status::NOT_YET)
         }
         Err(error) => Ok(status::system(&error)),
     }
 }
 
-/// In a child that practises: says what it has written to, and ends.
+/// In a child that practises: says what memory it has used, and ends.
 #[napi]
 pub fn end_practice(report: i32) {
     if let Ok(mut report) = descriptor::adopt(report).map(File::from) {
         // The server does without.
-        let _ = report.write_all(&Written::since_fork().to_bytes());
+        let _ = report.write_all(&Footprint::of_this_process().to_bytes());
     }
     fork_server::leave(None, 0)
 }
@@ -112,7 +112,7 @@ pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
         fork::prepare_for_many()?;
         // SAFETY: node was started with --single-threaded, so V8 has no other threads. libuv's are made
         // anew by `event_loop::renew`; those of this addon do not exist yet in a fork server.
-        unsafe { fork_server::serve(control, WRITTEN.take()) }
+        unsafe { fork_server::serve(control, FOOTPRINT.take()) }
     };
     match serve() {
         Ok(Served::Child(channel)) => {

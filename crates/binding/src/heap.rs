@@ -84,6 +84,12 @@ pub fn release_block(handle: i64) {
     with_heap(|heap| heap.release(number(handle)));
 }
 
+/// Keeps no segment in which nothing is in use, not even one for blocks to come.
+#[napi]
+pub fn leave_empty_heap() {
+    with_heap(Heap::leave_last_arena);
+}
+
 /// A descriptor for a message that is to hold the block, and others of its segment: see `leaseBlock`. Or a
 /// status.
 #[napi]

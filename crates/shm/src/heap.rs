@@ -339,6 +339,19 @@ impl Heap {
         Ok(())
     }
 
+    /// Lets go of the last segment that is divided up, too, if nothing of it is in use.
+    pub fn leave_last_arena(&mut self) {
+        let places = &mut self.places;
+        self.arenas.retain(|number| {
+            let arena = places.get(number).and_then(|place| place.arena.as_ref());
+            let is_empty = arena.is_none_or(Allocator::is_empty);
+            if is_empty && let Some(place) = places.remove(number) {
+                self.numbers.remove(&place.segment.identity());
+            }
+            !is_empty
+        });
+    }
+
     /// How many segments there are, and how many bytes of blocks are in use in those that are divided up.
     pub fn usage(&self) -> (usize, usize) {
         let used = |place: &Place| {

@@ -118,6 +118,21 @@ fn a_block_outlives_its_sender_in_an_unread_message_and_in_the_receiver() {
 }
 
 #[test]
+fn the_last_arena_is_left_only_when_it_is_empty() {
+    let mut heap = Heap::new();
+    let first = heap.allocate(1, 8).unwrap();
+    heap.leave_last_arena();
+    write(&first, 1);
+    assert_eq!(heap.usage().0, 1);
+    heap.release(first.handle);
+    heap.leave_last_arena();
+    assert_eq!(heap.usage(), (0, 0));
+    let second = heap.allocate(1, 8).unwrap();
+    assert_ne!(second.handle, first.handle);
+    assert_eq!(read(&second), 0);
+}
+
+#[test]
 fn a_message_that_is_never_read_gives_the_block_back() {
     let mut heap = Heap::new();
     let block = heap.allocate(THREAD, 64).unwrap();
@@ -408,6 +423,8 @@ proptest! {
             let (segments, bytes) = heap.usage();
             prop_assert!(segments <= 1, "{segments} segments are left");
             prop_assert_eq!(bytes, 0);
+            heap.leave_last_arena();
+            prop_assert_eq!(heap.usage(), (0, 0));
         }
     }
 }

@@ -41,8 +41,8 @@ use rustix::{
 
 use super::{
     Child, ExitStatus,
+    footprint::{self, Footprint},
     fork::{Fork, fork, own_pidfd},
-    fork_memory::Written,
     is_running, send_signal, try_wait, wait,
 };
 use crate::{
@@ -305,13 +305,13 @@ pub fn part(
 /// Where a call to [`practise`] returns.
 #[derive(Debug)]
 pub enum Practice {
-    /// In a child, with where to put what it has written to: see [`Written::to_bytes`].
+    /// In a child, with where to put what it has used: see [`Footprint::to_bytes`].
     Child(OwnedFd),
     /// In the server, when that child is gone.
-    Over(Written),
+    Over(Footprint),
 }
 
-/// Makes one child that goes through what all children do, to learn what they write to. Blocks until
+/// Makes one child that goes through what all children do, to learn what memory they use. Blocks until
 /// it has ended; returns in it, too.
 ///
 /// # Errors
@@ -325,14 +325,17 @@ pub unsafe fn practise() -> io::Result<Practice> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     // SAFETY: as the caller has promised.
     match unsafe { fork()? } {
-        Fork::Child => Ok(Practice::Child(writer)),
+        Fork::Child => {
+            footprint::forget();
+            Ok(Practice::Child(writer))
+        }
         Fork::Parent(child) => {
             drop(writer);
             let bytes = read_within(&reader, PRACTICE);
             // What it has told is all that was wanted of it.
             let _ = send_signal(child.pidfd.as_fd(), libc::SIGKILL);
             wait(child.pidfd.as_fd(), None)?;
-            Ok(Practice::Over(Written::from_bytes(
+            Ok(Practice::Over(Footprint::from_bytes(
                 &bytes.unwrap_or_default(),
             )))
         }
@@ -371,8 +374,8 @@ pub enum Served {
 }
 
 /// Makes a child for whoever asks, collects those that have ended, and says so. Blocks until
-/// nobody holds the other end of `control`; and returns in every child it makes. `written` is what
-/// a child is likely to write to first, see [`practise`].
+/// nobody holds the other end of `control`; and returns in every child it makes. `footprint` is
+/// what a child is likely to use, see [`practise`].
 ///
 /// # Errors
 ///
@@ -381,11 +384,12 @@ pub enum Served {
 /// # Safety
 ///
 /// That of [`fork`], each time it forks.
-pub unsafe fn serve(control: OwnedFd, written: Written) -> io::Result<Served> {
+pub unsafe fn serve(control: OwnedFd, footprint: Footprint) -> io::Result<Served> {
     // Ctrl-C is for the program and its children, each of which has its own answer to it.
     let deaf = Deaf::to(libc::SIGINT);
-    let mut server = Server::new(control, written)?;
+    let mut server = Server::new(control, footprint)?;
     let mut events = Vec::with_capacity(64);
+    server.footprint.expect()?;
     loop {
         let idle = Timespec::default();
         let patience = server.wants_spare().then_some(&idle);
@@ -505,8 +509,8 @@ struct Server {
     spare: Option<Spare>,
     /// Cleared while there is no use in trying.
     may_make_spare: bool,
-    /// What each child copies at once.
-    written: Written,
+    /// What each child is likely to use.
+    footprint: Footprint,
 }
 
 /// A child, and where to say how it ends; a spare has no such place yet.
@@ -522,7 +526,7 @@ struct Spare {
 }
 
 impl Server {
-    fn new(control: OwnedFd, written: Written) -> io::Result<Self> {
+    fn new(control: OwnedFd, footprint: Footprint) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(CONTROL);
         epoll::add(&epoll, &control, data, epoll::EventFlags::IN)?;
@@ -533,7 +537,7 @@ impl Server {
             children,
             spare: None,
             may_make_spare: true,
-            written,
+            footprint,
         })
     }
 
@@ -587,7 +591,7 @@ impl Server {
         // SAFETY: as the caller has promised.
         match unsafe { fork() } {
             Ok(Fork::Child) => {
-                self.written.copy_now();
+                self.footprint.copy_now();
                 return Some(far_end);
             }
             Ok(Fork::Parent(child)) => {
@@ -620,7 +624,7 @@ impl Server {
         match unsafe { fork() } {
             Ok(Fork::Parent(child)) => drop(self.watch(child, Some(channel))),
             Ok(Fork::Child) => {
-                self.written.copy_now();
+                self.footprint.copy_now();
                 begin(channel.as_fd());
                 return Ok(Some(Served::Child(channel)));
             }

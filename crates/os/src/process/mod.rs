@@ -14,6 +14,8 @@ mod detached;
 #[cfg(target_os = "linux")]
 mod exit;
 #[cfg(target_os = "linux")]
+pub mod footprint;
+#[cfg(target_os = "linux")]
 pub mod fork;
 #[cfg(target_os = "linux")]
 pub mod fork_memory;
@@ -21,6 +23,8 @@ pub mod fork_memory;
 pub mod fork_server;
 #[cfg(target_os = "linux")]
 pub mod interrupt;
+#[cfg(target_os = "linux")]
+mod memory_range;
 #[cfg(target_os = "linux")]
 mod pidfd;
 #[cfg(target_os = "linux")]
