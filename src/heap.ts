@@ -23,7 +23,7 @@ export interface Block {
   /** The engine's number of it. */
   readonly handle: number
   /**
-   * The number of this thread among those that use the block's segment, from 1 to 2^30 - 1. It is another
+   * The number of this thread among those that use the block's segment, from 1 to 2^29 - 1. It is another
    * one in a process that was forked, so it is asked for each time.
    *
    * @throws OSError `EMFILE` when it is asked for the first time and no descriptor can be had for it.

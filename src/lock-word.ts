@@ -16,11 +16,18 @@ const WORD = 0
 const ABANDONED = 1
 /** How many times the owner of a recursive lock holds it; nobody else looks. */
 const COUNT = 2
+/** Whether the thread that has it biased holds it; nobody else writes that. See `crates/sync/src/bias.rs`. */
+const INSIDE = 3
 /** How many bytes a lock has. */
-export const LOCK_SIZE = 12
+export const LOCK_SIZE = 16
 
+/** Set in the word of a lock that is biased. */
+const BIASED = 2 ** 29
 /** The part of the word that is the owner's tag. */
-const TAG = 2 ** 30 - 1
+const TAG = BIASED - 1
+
+/** After how many times that nobody else was there its maker has a lock biased. */
+const OFTEN = 64
 
 /** A lock as a thread has it. */
 export class LockWord implements Gate {
@@ -29,11 +36,18 @@ export class LockWord implements Gate {
   #tag = 0
   #copy = -1
   #line: WaitingLine | undefined
+  /** The copy of the process that has it biased, if this thread has. */
+  #biasedIn = -1
+  /** How often it is still to be freed before that; 0 for never. */
+  #untilBiased: number
+  #tried = OFTEN
 
-  constructor(block: Block = allocate(LOCK_SIZE)) {
-    this.block = block
-    this.#words = new Int32Array(block.buffer)
-    this.#tag = block.tag
+  /** The one of a block that came; or a new one. */
+  constructor(block?: Block) {
+    this.#untilBiased = block === undefined ? OFTEN : 0
+    this.block = block ?? allocate(LOCK_SIZE)
+    this.#words = new Int32Array(this.block.buffer)
+    this.#tag = this.block.tag
     this.#copy = copies.count
   }
 
@@ -48,12 +62,14 @@ export class LockWord implements Gate {
 
   /** The tag of whoever holds it, 0 for nobody. */
   get owner(): number {
-    return Atomics.load(this.#words, WORD) & TAG
+    const word = Atomics.load(this.#words, WORD)
+    return (word & BIASED) !== 0 && Atomics.load(this.#words, INSIDE) === 0 ? 0 : word & TAG
   }
 
   /** Whether this thread holds it. */
   get isMine(): boolean {
-    return (Atomics.load(this.#words, WORD) & TAG) === this.tag
+    if (this.#biasedIn === copies.count) return this.#words[INSIDE] !== 0
+    return this.owner === this.tag
   }
 
   /** Whether it was taken over from an owner that had died, and not released since. */
@@ -63,21 +79,53 @@ export class LockWord implements Gate {
 
   /** How many times the owner holds it; only the owner may ask, and say. */
   get count(): number {
-    return Atomics.load(this.#words, COUNT)
+    return this.#words[COUNT]!
   }
 
   set count(count: number) {
-    Atomics.store(this.#words, COUNT, count)
+    this.#words[COUNT] = count
   }
 
   /** Takes it if nobody holds it or waits for it. */
   tryFresh(): boolean {
+    const words = this.#words
+    if (this.#biasedIn === copies.count) {
+      if (words[INSIDE] !== 0) return false
+      // Whoever comes now makes a barrier between these two; see `crates/sync/src/bias.rs`.
+      words[INSIDE] = 1
+      if (words[WORD] === (BIASED | this.#tag)) return true
+      if (this.#unbias()) return true
+    }
     const tag = this.#copy === copies.count ? this.#tag : this.tag
-    return Atomics.compareExchange(this.#words, WORD, 0, tag) === 0
+    return Atomics.compareExchange(words, WORD, 0, tag) === 0
+  }
+
+  /** It is like any other from now on: whether this thread holds it. */
+  #unbias(): boolean {
+    native.lockUnbias(this.block.handle)
+    this.#biasedIn = -1
+    return this.owner === this.tag
+  }
+
+  /** Nobody else was there for a while: this thread has it to itself, until somebody comes. */
+  #bias(): void {
+    if (!native.lockMayBeBiased()) {
+      this.#tried = Math.min(this.#tried * 2, MOST)
+      this.#untilBiased = this.#tried
+      return
+    }
+    this.#words[INSIDE] = 0
+    if (Atomics.compareExchange(this.#words, WORD, 0, BIASED | this.tag) === 0) {
+      this.#biasedIn = copies.count
+    }
   }
 
   /** Takes it, blocking: whether the time sufficed. */
   acquireSync(time: number): boolean {
+    if (this.#biasedIn === copies.count && this.tryFresh()) {
+      this.count = 1
+      return true
+    }
     return this.#had(takeSync(this, time))
   }
 
@@ -104,8 +152,20 @@ export class LockWord implements Gate {
    * @throws ValueError when it is free.
    */
   release(): void {
+    const words = this.#words
+    if (this.#biasedIn === copies.count && words[INSIDE] === 1) {
+      const biased = BIASED | this.#tag
+      if (words[WORD] === biased) {
+        words[INSIDE] = 0
+        // As in `tryFresh`. If somebody has come just now, it may be free, and it may not.
+        if (words[WORD] !== biased && this.#unbias()) this.#releaseSlowly()
+        return
+      }
+      this.#unbias()
+    }
     const tag = this.#copy === copies.count ? this.#tag : this.tag
-    if (Atomics.compareExchange(this.#words, WORD, tag, 0) !== tag) this.#releaseSlowly()
+    if (Atomics.compareExchange(words, WORD, tag, 0) !== tag) this.#releaseSlowly()
+    else if (this.#untilBiased > 0 && --this.#untilBiased === 0) this.#bias()
   }
 
   #releaseSlowly(): void {
@@ -117,10 +177,12 @@ export class LockWord implements Gate {
 
   take(timeout: number, waited: number, interruptible: boolean): number {
     const { handle } = this.block
+    if (this.#biasedIn === copies.count) this.#unbias()
     return this.#taken(native.lockAcquire(handle, this.tag, timeout, waited, interruptible))
   }
 
   takeLater(waited: number, atMost: number): number {
+    if (this.#biasedIn === copies.count) this.#unbias()
     return this.#taken(native.lockAcquireLater(this.block.handle, this.tag, waited, atMost))
   }
 
@@ -148,6 +210,9 @@ export class LockWord implements Gate {
     return { name: here ? 'SomeOtherThread' : 'SomeOtherProcess', isMine: false }
   }
 }
+
+/** At the latest after so many times it is tried again to have a lock biased. */
+const MOST = 2 ** 20
 
 const ownName = (): string => {
   const { name } = currentProcess()

@@ -3,7 +3,7 @@
 //!
 //! | Block | words |
 //! |---|---|
-//! | lock | word, abandoned, count (of a recursive one) |
+//! | lock | word, abandoned, count (of a recursive one), inside (of a biased one) |
 //! | semaphore | value, waiting, sequence |
 //! | condition | sequence, next, limit, grants, waiting |
 //! | event | word, waiting |
@@ -17,6 +17,7 @@ use std::ops::Deref;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use mp_os::barrier;
 use mp_os::futex::{self, Woken};
 use mp_os::process::attention::Attention;
 use mp_sync::blocking::{self, Ended, Patience};
@@ -28,7 +29,7 @@ use napi_derive::napi;
 
 use crate::{heap, status, waiter};
 
-const LOCK: usize = 3;
+const LOCK: usize = 4;
 const SEMAPHORE: usize = 3;
 const CONDITION: usize = 5;
 const EVENT: usize = 2;
@@ -70,6 +71,22 @@ pub fn lock_release(handle: i64) -> f64 {
         let released = lock(words).release(&Futex::new(handle, false));
         released.map_or(status::NOT_HELD, |()| 0.0)
     })
+}
+
+/// Whether a thread of this process may have a lock biased, so that it takes and frees it by itself. The
+/// first time it may not yet.
+#[napi]
+pub fn lock_may_be_biased() -> bool {
+    barrier::takes_part()
+}
+
+/// Makes a lock one like any other that is biased.
+#[napi]
+pub fn lock_unbias(handle: i64) {
+    on(handle, |words: &[AtomicU32; LOCK]| {
+        lock(words).unbias(&Futex::new(handle, false));
+        status::DONE
+    });
 }
 
 /// Takes one from a semaphore, as `lockAcquire` takes a lock.
@@ -333,7 +350,7 @@ pub fn longest_sleep() -> u32 {
 }
 
 fn lock(words: &[AtomicU32; LOCK]) -> Lock<'_, AtomicU32> {
-    Lock::new(&words[0], &words[1])
+    Lock::biasable(&words[0], &words[1], &words[3])
 }
 
 fn semaphore(words: &[AtomicU32; SEMAPHORE]) -> Semaphore<'_, AtomicU32> {
@@ -459,5 +476,9 @@ impl Kernel<AtomicU32> for Futex {
 
     fn is_dead(&self, tag: u32) -> bool {
         heap::is_alive(self.handle, tag).is_ok_and(|alive| !alive)
+    }
+
+    fn barrier(&self) {
+        barrier::everywhere();
     }
 }

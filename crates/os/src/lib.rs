@@ -4,6 +4,7 @@
 //! here knows that JavaScript exists.
 
 pub mod address;
+pub mod barrier;
 pub mod client;
 pub mod descriptor;
 pub mod executable;

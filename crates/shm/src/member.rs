@@ -13,7 +13,7 @@ use crate::segment::Segment;
 const FIRST: u64 = 1 << 40;
 
 /// Tags have so many bits, so that a lock's word has room for more.
-pub const TAG_BITS: u32 = 30;
+pub const TAG_BITS: u32 = 29;
 
 const TAGS: u32 = 1 << TAG_BITS;
 
@@ -48,7 +48,7 @@ impl Member {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Its tag: from 1 to 2^30 - 1.
+    /// Its tag: from 1 to 2^29 - 1.
     pub fn tag(&self) -> u32 {
         self.tag
     }

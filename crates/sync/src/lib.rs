@@ -13,6 +13,7 @@
 //! be checked under all orders of events that matter (see `tests/models.rs`).
 
 mod barrier;
+mod bias;
 pub mod blocking;
 mod condition;
 mod event;
@@ -23,6 +24,7 @@ mod word;
 use std::time::Duration;
 
 pub use barrier::{Arrival, BARRIER_MEMBERS, BARRIER_WORDS, Barrier, Passage};
+pub use bias::BIASED;
 pub use condition::{Condition, Look, Ticket};
 pub use event::Event;
 pub use lock::{Acquired, CONTENDED, Lock, NotHeld, RESERVED, TAG, Waiter};

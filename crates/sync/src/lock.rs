@@ -7,6 +7,7 @@
 //! | tag | held, and nobody waits: JavaScript takes and frees such a lock by itself |
 //! | tag \| [`CONTENDED`] | held, and somebody may sleep |
 //! | tag \| [`CONTENDED`] \| [`RESERVED`] | held, and somebody has waited long: the next release reserves it |
+//! | tag \| [`BIASED`], and perhaps [`CONTENDED`] | the owner's alone, see `bias.rs` |
 //!
 //! Freeing a lock for everybody is fast, as whoever runs can take it at once; but then those who sleep may
 //! never get it. So one who has waited long asks for a reservation. Who takes a reserved lock without
@@ -16,14 +17,14 @@
 //! Next to it is a word that is 1 from the time a lock was taken over from a dead owner until it is
 //! released. Such a lock is always contended, so that its release comes here.
 
-use crate::{Kernel, LONG_WAIT, LONGEST_SLEEP, Sleep, Word};
+use crate::{BIASED, Kernel, LONG_WAIT, LONGEST_SLEEP, Sleep, Word};
 
 /// Set in the word when somebody may sleep.
 pub const CONTENDED: u32 = 1 << 31;
 /// Set in the word when somebody has waited long.
 pub const RESERVED: u32 = 1 << 30;
 /// The part of the word that says who holds it.
-pub const TAG: u32 = RESERVED - 1;
+pub const TAG: u32 = BIASED - 1;
 
 /// One who wants the lock.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +71,28 @@ pub struct NotHeld;
 /// The words of a lock.
 #[derive(Debug)]
 pub struct Lock<'a, W> {
-    word: &'a W,
+    pub(crate) word: &'a W,
     abandoned: &'a W,
+    pub(crate) inside: Option<&'a W>,
 }
 
 impl<'a, W: Word> Lock<'a, W> {
-    /// A lock over two words, which are zero when it is new.
+    /// A lock over two words, which are zero when it is new. Nobody has it biased.
     pub const fn new(word: &'a W, abandoned: &'a W) -> Self {
-        Self { word, abandoned }
+        Self {
+            word,
+            abandoned,
+            inside: None,
+        }
+    }
+
+    /// A lock that may be biased, over a third word, which is zero, too, when it is new.
+    pub const fn biasable(word: &'a W, abandoned: &'a W, inside: &'a W) -> Self {
+        Self {
+            word,
+            abandoned,
+            inside: Some(inside),
+        }
     }
 
     /// What is slept on.
@@ -87,7 +102,12 @@ impl<'a, W: Word> Lock<'a, W> {
 
     /// The tag of the owner, 0 for none.
     pub fn owner(&self) -> u32 {
-        self.word.load() & TAG
+        let word = self.word.load();
+        let is_held = |inside: &W| inside.load() != 0;
+        if word & BIASED != 0 && !self.inside.is_some_and(is_held) {
+            return 0;
+        }
+        word & TAG
     }
 
     /// Takes the lock if it can be had without having slept, and nothing else.
@@ -102,6 +122,9 @@ impl<'a, W: Word> Lock<'a, W> {
     pub fn step(&self, waiter: &Waiter, kernel: &impl Kernel<W>) -> Result<Acquired, Sleep> {
         let mut now = self.word.load();
         loop {
+            if now & BIASED != 0 {
+                now = self.unbias(kernel);
+            }
             let owner = now & TAG;
             let (next, outcome) = if owner == 0 {
                 if now & RESERVED == 0 || waiter.slept || waiter.last {
@@ -154,7 +177,8 @@ impl<'a, W: Word> Lock<'a, W> {
                 kernel.wake(self.word, 1);
                 return;
             }
-            if now & CONTENDED != 0 {
+            // Of a biased one nobody can have waited.
+            if now & (CONTENDED | BIASED) != 0 {
                 return;
             }
             match self.word.compare_exchange(now, now | CONTENDED) {
@@ -171,6 +195,9 @@ impl<'a, W: Word> Lock<'a, W> {
     pub fn release(&self, kernel: &impl Kernel<W>) -> Result<(), NotHeld> {
         let mut now = self.word.load();
         loop {
+            if now & BIASED != 0 {
+                now = self.unbias(kernel);
+            }
             if now & TAG == 0 {
                 return Err(NotHeld);
             }

@@ -78,4 +78,6 @@ pub trait Kernel<W: Word> {
     fn wake(&self, word: &W, count: u32) -> u32;
     /// Whether whoever has this tag has died.
     fn is_dead(&self, tag: u32) -> bool;
+    /// Makes a memory barrier in all threads that share words with this one.
+    fn barrier(&self);
 }

@@ -104,6 +104,9 @@ impl Kernel<Modelled> for Futex {
     fn is_dead(&self, tag: u32) -> bool {
         tag == self.dead
     }
+
+    /// All words are in one order here, so nothing has to be done.
+    fn barrier(&self) {}
 }
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
@@ -284,6 +287,139 @@ fn one_who_leaves_passes_the_wake_up_on() {
         leaver.join().unwrap();
         other.join().unwrap();
         assert_eq!(shared.counter.load(), 1);
+    });
+}
+
+/// A lock that the thread with this tag has biased: what `src/lock-word.ts` does.
+struct Biased {
+    locked: Locked,
+    inside: Modelled,
+}
+
+const OWNER: u32 = 3;
+
+impl Biased {
+    fn new(futex: Futex, inside: u32) -> Self {
+        Self {
+            locked: Locked::new(futex, OWNER | mp_sync::BIASED),
+            inside: Modelled::new(inside),
+        }
+    }
+
+    fn lock(&self) -> Lock<'_, Modelled> {
+        Lock::biasable(&self.locked.word, &self.locked.abandoned, &self.inside)
+    }
+
+    /// As its owner; whether it still is afterwards.
+    fn take(&self) -> bool {
+        self.inside.store(1);
+        if self.locked.word.load() == OWNER | mp_sync::BIASED {
+            return true;
+        }
+        if self.lock().unbias(&self.locked.futex) & mp_sync::TAG != OWNER {
+            self.locked.acquire(OWNER, false);
+        }
+        false
+    }
+
+    fn free(&self) {
+        self.inside.store(0);
+        if self.locked.word.load() == OWNER | mp_sync::BIASED {
+            return;
+        }
+        if self.lock().unbias(&self.locked.futex) & mp_sync::TAG == OWNER {
+            self.locked.release();
+        }
+    }
+
+    /// As somebody else.
+    fn acquire(&self, tag: u32) -> Acquired {
+        let lock = self.lock();
+        let mut waiter = Waiter::new(tag);
+        loop {
+            match lock.step(&waiter, &self.locked.futex) {
+                Ok(acquired) => return acquired,
+                Err(sleep) => {
+                    let wake = self.locked.futex.sleep(lock.word(), sleep);
+                    waiter.slept = true;
+                    waiter.suspicious |= wake == Wake::TimedOut;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_biased_lock_excludes_those_who_come_while_it_is_used() {
+    model(|| {
+        let shared = Arc::new(Biased::new(Futex::new(), 0));
+        let others: Vec<_> = (1..=2)
+            .map(|tag| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    shared.acquire(tag);
+                    shared.locked.count();
+                    shared.locked.release();
+                })
+            })
+            .collect();
+        let stays = shared.take();
+        shared.locked.count();
+        if stays {
+            shared.free();
+        } else {
+            shared.locked.release();
+        }
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(shared.locked.counter.load(), 3);
+        assert_eq!(shared.lock().owner(), 0);
+        assert_eq!(shared.locked.word.load(), 0);
+    });
+}
+
+#[test]
+fn a_biased_lock_that_its_owner_and_another_free_is_free() {
+    model(|| {
+        let shared = Arc::new(Biased::new(Futex::new(), 1));
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.lock().release(&shared.locked.futex).is_ok())
+        };
+        shared.inside.store(0);
+        if shared.locked.word.load() != OWNER | mp_sync::BIASED
+            && shared.lock().unbias(&shared.locked.futex) & mp_sync::TAG == OWNER
+        {
+            // The other may be first.
+            let _ = shared.lock().release(&shared.locked.futex);
+        }
+        other.join().unwrap();
+        assert_eq!(shared.lock().owner(), 0);
+    });
+}
+
+#[test]
+fn a_biased_lock_of_a_dead_owner_is_taken_over() {
+    model(|| {
+        let shared = Arc::new(Biased::new(Futex::with_dead(OWNER), 1));
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let acquired = shared.acquire(1);
+                shared.locked.count();
+                shared.lock().release(&shared.locked.futex).unwrap();
+                acquired
+            })
+        };
+        let acquired = shared.acquire(2);
+        shared.locked.count();
+        shared.lock().release(&shared.locked.futex).unwrap();
+        let both = [acquired, other.join().unwrap()];
+        let takeovers = both.iter().filter(|one| **one == Acquired::Abandoned);
+        assert_eq!(takeovers.count(), 1);
+        assert_eq!(shared.locked.counter.load(), 2);
+        assert_eq!(shared.locked.abandoned.load(), 0);
     });
 }
 

@@ -1,0 +1,197 @@
+/**
+ * Locks that one thread has used alone for a while: it takes and frees them without asking anybody, until
+ * somebody else comes. Nothing of that is to be seen from outside, so these tests look at the word.
+ */
+import test from 'ava'
+import * as mp from 'node-multiprocessing'
+import { program } from './fixtures/process-programs.js'
+import * as fixtures from './fixtures/synchronize.js'
+import { underWatchdog } from './helpers/watchdog.js'
+
+type AnyLock = mp.Lock | mp.RLock
+
+const TOO_OFTEN = {
+  instanceOf: mp.ValueError,
+  message: 'semaphore or lock released too many times',
+} as const
+
+for (const [name, make] of [
+  ['a Lock', () => new mp.Lock()],
+  ['an RLock', () => new mp.RLock()],
+] as const) {
+  test.serial(`${name} that was used alone is held, and shown, like any other`, async (t) => {
+    const lock = await biased(make())
+    const free = String(lock)
+    t.false(lock.locked())
+    lock.acquireSync()
+    t.true(lock.locked())
+    t.not(String(lock), free)
+    t.false(lock.abandoned)
+    lock.release()
+    t.is(String(lock), free)
+    t.true(fixtures.isBiased(lock))
+    t.true(await lock.acquire())
+    t.true(lock.locked())
+    lock.release()
+    using held = lock.holdSync()
+    t.true(lock.locked())
+    t.truthy(held)
+  })
+
+  test.serial(`${name} of a child that had it to itself is taken over when it dies`, async (t) => {
+    await underWatchdog(async () => {
+      const [here, there] = mp.Pipe()
+      const p = new mp.Process({ target: fixtures.holdBiased, args: [there, name] })
+      p.start()
+      const lock = await here.recv<AnyLock>()
+      t.true(fixtures.isBiased(lock))
+      t.true(lock.locked())
+      t.false(lock.acquireSync({ timeout: 20 }))
+      t.false(fixtures.isBiased(lock))
+      p.kill()
+      await p.join()
+      t.true(lock.acquireSync())
+      t.true(lock.abandoned)
+      lock.release()
+      t.false(lock.abandoned)
+    })
+  })
+
+  test.serial(`${name} of a child that has died without it is free`, async (t) => {
+    await underWatchdog(async () => {
+      const [here, there] = mp.Pipe()
+      const p = new mp.Process({ target: fixtures.leaveBiased, args: [there, name] })
+      p.start()
+      const lock = await here.recv<AnyLock>()
+      here.sendSync(null)
+      await p.join()
+      t.true(fixtures.isBiased(lock))
+      t.false(lock.locked())
+      t.true(lock.acquireSync())
+      t.false(lock.abandoned)
+      lock.release()
+    })
+  })
+}
+
+const biased = async <T extends AnyLock>(lock: T): Promise<T> => {
+  await fixtures.useAlone(lock)
+  return lock
+}
+
+test.serial(
+  'a lock is not acquired twice by whoever has it to itself, and not freed twice',
+  async (t) => {
+    const lock = await biased(new mp.Lock())
+    lock.acquireSync()
+    t.false(lock.acquireSync({ block: false }))
+    t.false(lock.acquireSync({ timeout: 20 }))
+    t.false(await lock.acquire({ timeout: 20 }))
+    lock.release()
+    t.throws(() => lock.release(), TOO_OFTEN)
+    t.true(lock.acquireSync())
+    lock.release()
+    const other = await biased(new mp.Lock())
+    t.throws(() => other.release(), TOO_OFTEN)
+    t.true(other.acquireSync({ timeout: 20 }))
+    t.false(other.acquireSync({ block: false }))
+    other.release()
+    t.false(other.locked())
+  },
+)
+
+test.serial('a recursive lock counts when it is biased, and when it is no more', async (t) => {
+  const lock = await biased(new mp.RLock())
+  for (let i = 0; i < 3; i++) lock.acquireSync()
+  t.is(String(lock), '<RLock(MainProcess, 3)>')
+  using pool = new mp.Pool(1)
+  const [taken, shown] = await pool.apply(fixtures.tryLock, [lock])
+  t.false(taken)
+  t.is(shown, '<RLock(SomeOtherProcess, nonzero)>')
+  t.is(String(lock), '<RLock(MainProcess, 3)>')
+  for (let i = 0; i < 3; i++) lock.release()
+  t.throws(() => lock.release(), { instanceOf: mp.AssertionError })
+  t.true((await pool.apply(fixtures.tryLock, [lock]))[0])
+})
+
+for (const method of ['spawn', 'forkserver'] as const) {
+  test.serial(`others exclude whoever had a lock to itself, and it them [${method}]`, async (t) => {
+    await underWatchdog(async () => {
+      const context = mp.getContext(method)
+      for (let round = 0; round < 4; round++) {
+        const lock = await biased(new mp.Lock())
+        const number = mp.share(new Int32Array(1))
+        const times = 20_000
+        const children = [0, 1].map(() => {
+          const args: [mp.Lock, Int32Array, number] = [lock, number, times]
+          return new context.Process({ target: fixtures.countSync, args })
+        })
+        for (const child of children) child.start()
+        let mine = 0
+        // They come while it is being taken and freed, at any point of that.
+        while (fixtures.isBiased(lock) || mine < times) {
+          lock.acquireSync()
+          number[0]!++
+          lock.release()
+          mine++
+        }
+        for (const child of children) {
+          await child.join()
+          t.is(child.exitcode, 0)
+        }
+        t.is(number[0], mine + 2 * times)
+        t.false(lock.locked())
+      }
+    })
+  })
+}
+
+test.serial('somebody else may free a lock that is held by whoever has it to itself', async (t) => {
+  const lock = await biased(new mp.Lock())
+  using pool = new mp.Pool(1)
+  lock.acquireSync()
+  t.deepEqual(await pool.apply(fixtures.tryLock, [lock]), [false, '<Lock(owner=SomeOtherProcess)>'])
+  lock.release()
+  const again = await biased(new mp.Lock())
+  again.acquireSync()
+  await pool.apply((held: mp.Lock) => held.release(), [again])
+  t.false(again.locked())
+  t.throws(() => again.release(), TOO_OFTEN)
+  t.deepEqual(await pool.apply(fixtures.tryLock, [again]), [true, '<Lock(owner=None)>'])
+})
+
+test.serial('a condition over a lock that was used alone', async (t) => {
+  await underWatchdog(async () => {
+    const lock = await biased(new mp.RLock())
+    const condition = new mp.Condition(lock)
+    const p = new mp.Process({ target: fixtures.notifyOnce, args: [condition] })
+    condition.acquireSync()
+    p.start()
+    t.true(await condition.wait(20_000))
+    condition.release()
+    await p.join()
+    t.is(p.exitcode, 0)
+  })
+})
+
+test.serial('a copy of the process does not have what the process had to itself', async (t) => {
+  const outcome = await program(
+    t,
+    `
+const lock = new mp.Lock()
+const word = () => new Int32Array(lock.word.block.buffer)[0]
+const end = Date.now() + 10_000
+while (word() === 0 && Date.now() < end) for (let i = 0; i < 1000; i++) { lock.acquireSync(); lock.release() }
+mp.setStartMethod('fork')
+const start = (target) => { const p = new mp.Process({ target }); p.start(); p.joinSync(); return p.exitcode }
+console.log(word() !== 0)
+lock.acquireSync()
+console.log(start(() => process.exit(lock.acquireSync({ timeout: 50 }) ? 1 : 7)))
+lock.release()
+console.log(start(() => { lock.acquireSync(); process.exit(lock.locked() ? 8 : 1) }))
+console.log(lock.acquireSync(), lock.abandoned)
+`,
+    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+  )
+  t.deepEqual(outcome.stdout.trim().split('\n'), ['true', '7', '8', 'true true'])
+})
