@@ -120,12 +120,17 @@ const serve = async (): Promise<void> => {
   }
   leaveProcesses()
   collectYoung()
+  // What is done for a child is not what children do.
+  const [ours, theirs] = offer('practice', ROLE)
   const report = native.practiseFork()
   if (report >= 0) {
     serving = false
-    await rehearse(1)
+    await run(theirs)
+    practiseEnd()
     native.endPractice(report)
   }
+  native.closeDescriptor(ours)
+  native.closeDescriptor(theirs)
   const [request, job] = native.serveForks(CONTROL)
   if (job === undefined && request! < 0) native.leave(request === END ? 0 : 1, -1)
   serving = false
@@ -166,6 +171,20 @@ const ROLE: PoolRole = {
   daemon: false,
 }
 
+/** Asks for a process, as whoever starts one does: both ends of its channel. */
+const offer = (name: string, role: PoolRole): [ours: number, theirs: number] => {
+  const [ours, theirs] = native.forkServerControl() as [number, number]
+  const actor = new Process({ name, ...role })
+  withEncodedData(actor, ({ parts, descriptors: sent }) =>
+    withMemoryFiles(
+      [partsOfObject(getPreparationData(actor, 'forkserver', '')), parts],
+      (files) => native.giveDescriptors(ours, [ours, ...files, descriptors.parent, ...sent]),
+    ),
+  )
+  forgetFound(AT)
+  return [ours, theirs]
+}
+
 /**
  * Goes through what a child does, from beginning to end. V8 compiles a function when it is called first,
  * and again when it is called often; what is compiled now is not compiled in each child.
@@ -174,20 +193,12 @@ const rehearse = async (times: number, role = ROLE): Promise<void> => {
   const [self, parent] = whoAmI()
   setInterruptible(false)
   for (let i = 0; i < times; i++) {
-    const [ours, theirs] = native.forkServerControl()
-    const actor = new Process({ name: `rehearsal-${i}`, ...role })
-    withEncodedData(actor, ({ parts, descriptors: sent }) =>
-      withMemoryFiles(
-        [partsOfObject(getPreparationData(actor, 'forkserver', '')), parts],
-        (files) => native.giveDescriptors(ours!, [ours!, ...files, descriptors.parent, ...sent]),
-      ),
-    )
-    forgetFound(AT)
-    await run(theirs!)
+    const [ours, theirs] = offer(`rehearsal-${i}`, role)
+    await run(theirs)
     practiseEnd()
     native.stopForkServer(0)
-    native.closeDescriptor(ours!)
-    native.closeDescriptor(theirs!)
+    native.closeDescriptor(ours)
+    native.closeDescriptor(theirs)
     native.closeDescriptor(parentProcess()!.sentinel)
     resume()
   }
