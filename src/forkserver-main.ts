@@ -176,9 +176,8 @@ const offer = (name: string, role: PoolRole): [ours: number, theirs: number] => 
   const [ours, theirs] = native.forkServerControl() as [number, number]
   const actor = new Process({ name, ...role })
   withEncodedData(actor, ({ parts, descriptors: sent }) =>
-    withMemoryFiles(
-      [partsOfObject(getPreparationData(actor, 'forkserver', '')), parts],
-      (files) => native.giveDescriptors(ours, [ours, ...files, descriptors.parent, ...sent]),
+    withMemoryFiles([partsOfObject(getPreparationData(actor, 'forkserver', '')), parts], (files) =>
+      native.giveDescriptors(ours, [ours, ...files, descriptors.parent, ...sent]),
     ),
   )
   forgetFound(AT)

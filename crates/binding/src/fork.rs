@@ -109,7 +109,8 @@ pub fn serve_forks(env: Env, control: i32) -> Result<Vec<f64>> {
     let heap = heap::before_forks();
     let serve = || {
         let control = descriptor::adopt(control)?;
-        fork::prepare_for_many()?;
+        // Most is as `practise_fork` has left it.
+        fork::prepare()?;
         // SAFETY: node was started with --single-threaded, so V8 has no other threads. libuv's are made
         // anew by `event_loop::renew`; those of this addon do not exist yet in a fork server.
         unsafe { fork_server::serve(control, FOOTPRINT.take()) }

@@ -111,7 +111,30 @@ fn put_in_file(ranges: &[(Range, ProtFlags)], only_huge: bool) -> io::Result<()>
         replace(range, access, &file, offset)?;
         offset += range.len() as u64;
     }
+    if !only_huge {
+        keep(&file, total as usize);
+    }
     Ok(())
+}
+
+/// Maps all of a file, for good and for this process alone. So what children read of it is not taken for
+/// theirs, as it would be where they are the only ones to have it mapped.
+fn keep(file: &OwnedFd, size: usize) {
+    let size = size.next_multiple_of(HUGE);
+    let (access, shared) = (ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED);
+    // SAFETY: the file is mapped into an area that was free; nobody knows the address.
+    unsafe {
+        let (nothing, private) = (ProtFlags::empty(), MapFlags::PRIVATE);
+        let Ok(area) = rustix::mm::mmap_anonymous(ptr::null_mut(), size + HUGE, nothing, private)
+        else {
+            return;
+        };
+        let start = area.map_addr(|address| address.next_multiple_of(HUGE));
+        if rustix::mm::mmap(start, size, access, shared, file, 0).is_ok() {
+            libc::madvise(start, size, libc::MADV_DONTFORK);
+            libc::madvise(start, size, libc::MADV_POPULATE_READ);
+        }
+    }
 }
 
 /// Takes what the C library has free between pieces that are in use, for good. A child would be given
