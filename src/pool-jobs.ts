@@ -143,17 +143,27 @@ export class ApplyJob extends Job {
 const part = (array: TypedArray, start: number, end: number): TypedArray =>
   array.subarray(start, end) as TypedArray
 
+/** How many chunks of results are put together at once, at most, and how long they are at least. */
+const MOST_JOINED = 8192
+const LEAST_JOINED = 32
+
 /** A call for each item of a list, all results together. */
 export class MapJob extends Job {
   readonly #sink: Sink
+  /** The items; or, where chunks have several and belong to nobody else, the chunks. */
   readonly #items: readonly unknown[] | TypedArray
+  readonly #chunks: readonly (readonly unknown[])[] | undefined
+  readonly #count: number
   readonly #flags: number
   readonly #size: number
   readonly #into: TypedArray | null
+  /** The results; or those of each chunk, to be put together. */
   readonly #results: unknown[] | TypedArray
+  readonly #isJoined: boolean
   #cut = 0
   #error: { error: unknown; start: number } | undefined
 
+  /** Items of an array are taken from it now. */
   constructor(
     fn: object,
     items: readonly unknown[] | TypedArray,
@@ -164,28 +174,34 @@ export class MapJob extends Job {
     sink: Sink,
   ) {
     super(fn, retries)
-    this.#items = items
+    const { length } = items
+    const chunks = Math.ceil(length / size)
+    const isArray = Array.isArray(items)
+    const isCut = isArray && (size > 1 || into !== null)
+    this.#chunks = isCut ? cut(items, size) : undefined
+    this.#items = isArray && !isCut ? items.slice() : items
+    this.#count = length
     this.#flags = into === null ? flags : flags | INTO
     this.#size = size
     this.#into = into
-    this.#results = into ?? new Array(items.length)
+    this.#isJoined = into === null && size >= LEAST_JOINED && chunks <= MOST_JOINED
+    this.#results = into ?? new Array(this.#isJoined ? chunks : length)
     this.#sink = sink
-    this.isExhausted = items.length === 0
+    this.isExhausted = length === 0
   }
 
   next(): Chunk | undefined {
     const start = this.#cut
-    const items = this.#items
-    if (start >= items.length || this.isOver) return undefined
-    const end = Math.min(items.length, start + this.#size)
+    const count = this.#count
+    if (start >= count || this.isOver) return undefined
+    const end = Math.min(count, start + this.#size)
     this.#cut = end
-    this.isExhausted = end === items.length
+    this.isExhausted = end === count
+    const own = this.#chunks?.[start / this.#size]
     if (end - start === 1 && this.#into === null) {
-      return this.chunk(start, 1, this.#flags, items[start])
+      return this.chunk(start, 1, this.#flags, own === undefined ? this.#items[start] : own[0])
     }
-    const some = Array.isArray(items)
-      ? items.slice(start, end)
-      : part(items as TypedArray, start, end)
+    const some = own ?? part(this.#items as TypedArray, start, end)
     const into = this.#into === null ? null : part(this.#into, start, end)
     return this.chunk(start, end - start, this.#flags | MANY, some, into)
   }
@@ -193,7 +209,9 @@ export class MapJob extends Job {
   done({ start, size, flags }: Chunk, value: unknown): void {
     if (this.isOver) return
     const results = this.#results as unknown[]
-    if ((flags & MANY) === 0) results[start] = value
+    const isMany = (flags & MANY) !== 0
+    if (this.#isJoined) results[start / this.#size] = isMany ? value : [value]
+    else if (!isMany) results[start] = value
     else if (this.#into === null) {
       const values = value as unknown[]
       for (let i = 0; i < size; i++) results[start + i] = values[i]
@@ -216,14 +234,26 @@ export class MapJob extends Job {
     this.#sink.reject(error)
   }
 
+  #join(): unknown[] {
+    const [first = [], ...rest] = this.#results as unknown[][]
+    return rest.length === 0 ? first : first.concat(...rest)
+  }
+
   /** As in the reference, a call fails when all of it has been tried. */
   #check(): void {
     // The chunk that has just ended still counts.
     if (!this.isExhausted || this.outstanding > 1) return
     this.isOver = true
-    if (this.#error === undefined) this.#sink.resolve(this.#results)
+    if (this.#error === undefined) this.#sink.resolve(this.#isJoined ? this.#join() : this.#results)
     else this.#sink.reject(this.#error.error)
   }
+}
+
+/** An array's items, so many in each chunk. */
+const cut = (items: readonly unknown[], size: number): unknown[][] => {
+  const chunks: unknown[][] = []
+  for (let at = 0; at < items.length; at += size) chunks.push(items.slice(at, at + size))
+  return chunks
 }
 
 /** Where in the worker it went wrong. */

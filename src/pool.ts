@@ -501,12 +501,12 @@ const isIterable = (value: unknown): value is Iterable<unknown> =>
   typeof value === 'string' ||
   (typeof value === 'object' && value !== null && Symbol.iterator in value)
 
-/** What can be copied in one go, as nothing in it is other than it looks. */
+/** What can be cut in one go, as nothing in it is other than it looks. */
 const isPlainArray = (value: unknown): value is unknown[] =>
   Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype
 
 const itemsOf = (iterable: Iterable<unknown>): readonly unknown[] | TypedArray =>
-  isTyped(iterable) ? iterable : isPlainArray(iterable) ? iterable.slice() : [...iterable]
+  isTyped(iterable) || isPlainArray(iterable) ? iterable : [...iterable]
 
 const listsOf = (iterable: Iterable<unknown>): unknown[][] =>
   Array.from(iterable, (args) => callArguments(args as Iterable<unknown>))
