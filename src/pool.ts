@@ -491,8 +491,11 @@ export class Pool {
   }
 }
 
-/** So many items are enough for a task that nobody has given a size: more of them keep everybody waiting. */
-const LARGEST_CHUNK = 16_384
+/**
+ * So many items are enough for a task that nobody has given a size: more of them keep everybody waiting. And
+ * numbers fit the short form of a task then, and arrays that V8 keeps among small objects.
+ */
+const LARGEST_CHUNK = 4096
 
 /** A call that blocks looks after its time itself. */
 const untimed = <O extends CallOptions>({ timeout: _, ...rest }: O): Omit<O, 'timeout'> => rest
