@@ -1,7 +1,13 @@
 /** What the other process does. @module */
-import type { Connection, Lock } from 'node-multiprocessing'
+import type { Connection, Lock, RLock } from 'node-multiprocessing'
 import type { c_int } from 'node-multiprocessing/ctypes'
 import { repeatFor } from '../until.js'
+
+/** Takes a lock and frees it. */
+export const takeOnce = (lock: Lock | RLock): void => {
+  lock.acquireSync()
+  lock.release()
+}
 
 /** Adds one while the lock is held. */
 export const increment = (lock: Lock, number: c_int): void => {

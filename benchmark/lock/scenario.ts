@@ -40,14 +40,19 @@ export const lockUncontended: Scenario = {
   rounds: 7,
   amounts,
   peers: [
-    ours('Lock', 'ours, Lock', 'takeAndFree', { recursive: false }),
-    ours('RLock', 'ours, RLock', 'takeAndFree', { recursive: true }),
+    ours('Lock', 'ours, Lock', 'takeAndFree', { recursive: false, shared: false }),
+    ours('Lock shared', 'ours, Lock that somebody else has taken', 'takeAndFree', {
+      recursive: false,
+      shared: true,
+    }),
+    ours('RLock', 'ours, RLock', 'takeAndFree', { recursive: true, shared: false }),
     node('Atomics, in one process', 'takeAndFree'),
     python('python-lock', 'Lock', { variant: 'alone', recursive: false }),
     python('python-rlock', 'RLock', { variant: 'alone', recursive: true }),
   ],
   floors: [
     { ours: 'Lock', bound: 25 },
+    { ours: 'Lock shared', bound: 25 },
     { ours: 'Lock', against: ['python-lock'], factor: 0.2 },
   ],
 }

@@ -144,7 +144,7 @@ fn fill_gaps() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: nothing that is allocated here is written to, or freed. The break is only read.
     unsafe {
-        let spare = libc::mallinfo2().keepcost;
+        let spare = libc::mallinfo().keepcost.cast_unsigned() as usize;
         let end = libc::sbrk(0).addr();
         let tail = end - spare;
         for size in [1 << 16, 1 << 13]
