@@ -68,7 +68,10 @@ export class LockWord implements Gate {
 
   /** Whether this thread holds it. */
   get isMine(): boolean {
-    if (this.#biasedIn === copies.count) return this.#words[INSIDE] !== 0
+    const words = this.#words
+    if (this.#biasedIn === copies.count && words[WORD] === (BIASED | this.#tag)) {
+      return words[INSIDE] !== 0
+    }
     return this.owner === this.tag
   }
 
