@@ -174,6 +174,46 @@ test.serial('a condition over a lock that was used alone', async (t) => {
   })
 })
 
+test.serial('copies of whoever made a lock do not take it for theirs', async (t) => {
+  const outcome = await program(
+    t,
+    `
+mp.setStartMethod('fork')
+const lock = new mp.Lock()
+const word = () => new Int32Array(lock.word.block.buffer)[0]
+const useForAWhile = () => {
+  const end = Date.now() + 300
+  while (Date.now() < end) for (let i = 0; i < 1000; i++) { lock.acquireSync(); lock.release() }
+  return word()
+}
+const turns = [0, 1, 2].map(() => new mp.Event())
+const start = (target) => { const p = new mp.Process({ target }); p.start(); return p }
+const one = start(() => {
+  const alone = useForAWhile()
+  turns[0].set()
+  turns[1].waitSync()
+  const taken = lock.acquireSync({ timeout: 1000 })
+  if (taken) lock.release()
+  turns[2].set()
+  process.exit(alone === 0 && taken ? 3 : 1)
+})
+const other = start(() => {
+  turns[0].waitSync()
+  const alone = useForAWhile()
+  turns[1].set()
+  turns[2].waitSync()
+  const taken = lock.acquireSync({ timeout: 1000 })
+  process.exit(alone === 0 && taken ? 4 : 1)
+})
+one.joinSync()
+other.joinSync()
+console.log(one.exitcode, other.exitcode)
+`,
+    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+  )
+  t.is(outcome.stdout, '3 4\n')
+})
+
 test.serial('a copy of the process does not have what the process had to itself', async (t) => {
   const outcome = await program(
     t,

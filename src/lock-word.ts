@@ -38,12 +38,15 @@ export class LockWord implements Gate {
   #line: WaitingLine | undefined
   /** The copy of the process that has it biased, if this thread has. */
   #biasedIn = -1
+  /** The copy of the process that made it: of all who have it, one thread may have it biased, and once. */
+  readonly #madeIn: number
   /** How often it is still to be freed before that; 0 for never. */
   #untilBiased: number
   #tried = OFTEN
 
   /** The one of a block that came; or a new one. */
   constructor(block?: Block) {
+    this.#madeIn = copies.count
     this.#untilBiased = block === undefined ? OFTEN : 0
     this.block = block ?? allocate(LOCK_SIZE)
     this.#words = new Int32Array(this.block.buffer)
@@ -112,6 +115,7 @@ export class LockWord implements Gate {
 
   /** Nobody else was there for a while: this thread has it to itself, until somebody comes. */
   #bias(): void {
+    if (this.#madeIn !== copies.count) return
     if (!native.lockMayBeBiased()) {
       this.#tried = Math.min(this.#tried * 2, MOST)
       this.#untilBiased = this.#tried
