@@ -107,16 +107,19 @@ export const start = async ({
   return median(times)
 }
 
-/** By how many megabytes the pool's process grows from one tenth of the tasks to all of them. */
+/**
+ * By how many megabytes the pool's process grows from the second tenth of the tasks to the last. What V8 has
+ * given back, and what not, differs from one moment to the next, so each is a median.
+ */
 export const growth = ({ processes, count }: FlightAmounts): Promise<number> =>
   withPool(processes, async (pool) => {
     const rounds = 100
-    let before = 0
+    const samples: number[] = []
     for (let round = 0; round < rounds; round++) {
       await tasksOnce(pool, count / rounds)
-      if (round + 1 === rounds / 10) before = memory()
+      samples.push(memory())
     }
-    return Math.max(0, memory() - before)
+    return Math.max(0, median(samples.slice(-10)) - median(samples.slice(10, 20)))
   })
 
 const tasksOnce = async (pool: mp.Pool, count: number): Promise<void> => {

@@ -138,7 +138,7 @@ export const poolStart: Scenario = {
 /** What is forgotten, and what is not. */
 export const poolGrowth: Scenario = {
   name: 'pool-growth',
-  title: 'what memory grows by from 1,000,000 tasks to 10,000,000 (quick: from 1,000 to 10,000)',
+  title: 'what memory grows by from 2,000,000 tasks to 10,000,000 (quick: from 2,000 to 10,000)',
   unit: { label: 'MB', better: 'lower' },
   rounds: 1,
   amounts: {
