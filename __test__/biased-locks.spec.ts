@@ -6,61 +6,61 @@ import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { program } from './fixtures/process-programs.js'
 import * as fixtures from './fixtures/synchronize.js'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
+import { TOO_OFTEN } from './helpers/lock-calls.js'
 import { underWatchdog } from './helpers/watchdog.js'
 
 type AnyLock = mp.Lock | mp.RLock
 
-const TOO_OFTEN = {
-  instanceOf: mp.ValueError,
-  message: 'semaphore or lock released too many times',
-} as const
-
-for (const [name, make] of [
-  ['a Lock', () => new mp.Lock()],
-  ['an RLock', () => new mp.RLock()],
-] as const) {
-  test.serial(`${name} that was used alone is held, and shown, like any other`, async (t) => {
-    const lock = await biased(make())
-    const free = String(lock)
-    t.false(lock.locked())
-    lock.acquireSync()
-    t.true(lock.locked())
-    t.not(String(lock), free)
-    t.false(lock.abandoned)
-    lock.release()
-    t.is(String(lock), free)
-    t.true(fixtures.isBiased(lock))
-    t.true(await lock.acquire())
-    t.true(lock.locked())
-    lock.release()
-    using held = lock.holdSync()
-    t.true(lock.locked())
-    t.truthy(held)
-  })
-
-  test.serial(`${name} of a child that had it to itself is taken over when it dies`, async (t) => {
-    await underWatchdog(async () => {
-      const [here, there] = mp.Pipe()
-      const p = new mp.Process({ target: fixtures.holdBiased, args: [there, name] })
-      p.start()
-      const lock = await here.recv<AnyLock>()
-      t.true(fixtures.isBiased(lock))
+for (const type of [mp.Lock, mp.RLock]) {
+  test.serial(
+    `one ${type.name} that was used alone is held, and shown, like any other`,
+    async (t) => {
+      const lock = await fixtures.biased(new type())
+      const free = String(lock)
+      t.false(lock.locked())
+      lock.acquireSync()
       t.true(lock.locked())
-      t.false(lock.acquireSync({ timeout: 20 }))
-      t.false(fixtures.isBiased(lock))
-      p.kill()
-      await p.join()
-      t.true(lock.acquireSync())
-      t.true(lock.abandoned)
-      lock.release()
+      t.not(String(lock), free)
       t.false(lock.abandoned)
-    })
-  })
+      lock.release()
+      t.is(String(lock), free)
+      t.true(fixtures.isBiased(lock))
+      t.true(await lock.acquire())
+      t.true(lock.locked())
+      lock.release()
+      using held = lock.holdSync()
+      t.true(lock.locked())
+      t.truthy(held)
+    },
+  )
 
-  test.serial(`${name} of a child that has died without it is free`, async (t) => {
+  test.serial(
+    `one ${type.name} of a child that had it to itself is taken over when it dies`,
+    async (t) => {
+      await underWatchdog(async () => {
+        const [here, there] = mp.Pipe()
+        const p = new mp.Process({ target: fixtures.holdBiased, args: [there, type] })
+        p.start()
+        const lock = await here.recv<AnyLock>()
+        t.true(fixtures.isBiased(lock))
+        t.true(lock.locked())
+        t.false(lock.acquireSync({ timeout: 20 }))
+        t.false(fixtures.isBiased(lock))
+        p.kill()
+        await p.join()
+        t.true(lock.acquireSync())
+        t.true(lock.abandoned)
+        lock.release()
+        t.false(lock.abandoned)
+      })
+    },
+  )
+
+  test.serial(`one ${type.name} of a child that has died without it is free`, async (t) => {
     await underWatchdog(async () => {
       const [here, there] = mp.Pipe()
-      const p = new mp.Process({ target: fixtures.leaveBiased, args: [there, name] })
+      const p = new mp.Process({ target: fixtures.leaveBiased, args: [there, type] })
       p.start()
       const lock = await here.recv<AnyLock>()
       here.sendSync(null)
@@ -74,15 +74,10 @@ for (const [name, make] of [
   })
 }
 
-const biased = async <T extends AnyLock>(lock: T): Promise<T> => {
-  await fixtures.useAlone(lock)
-  return lock
-}
-
 test.serial(
   'a lock is not acquired twice by whoever has it to itself, and not freed twice',
   async (t) => {
-    const lock = await biased(new mp.Lock())
+    const lock = await fixtures.biased(new mp.Lock())
     lock.acquireSync()
     t.false(lock.acquireSync({ block: false }))
     t.false(lock.acquireSync({ timeout: 20 }))
@@ -91,7 +86,7 @@ test.serial(
     t.throws(() => lock.release(), TOO_OFTEN)
     t.true(lock.acquireSync())
     lock.release()
-    const other = await biased(new mp.Lock())
+    const other = await fixtures.biased(new mp.Lock())
     t.throws(() => other.release(), TOO_OFTEN)
     t.true(other.acquireSync({ timeout: 20 }))
     t.false(other.acquireSync({ block: false }))
@@ -101,7 +96,7 @@ test.serial(
 )
 
 test.serial('a recursive lock counts when it is biased, and when it is no more', async (t) => {
-  const lock = await biased(new mp.RLock())
+  const lock = await fixtures.biased(new mp.RLock())
   for (let i = 0; i < 3; i++) lock.acquireSync()
   t.is(String(lock), '<RLock(MainProcess, 3)>')
   using pool = new mp.Pool(1)
@@ -119,12 +114,12 @@ for (const method of ['spawn', 'forkserver'] as const) {
     await underWatchdog(async () => {
       const context = mp.getContext(method)
       for (let round = 0; round < 4; round++) {
-        const lock = await biased(new mp.Lock())
+        const lock = await fixtures.biased(new mp.Lock())
         const number = mp.share(new Int32Array(1))
         const times = 20_000
         const children = [0, 1].map(() => {
-          const args: [mp.Lock, Int32Array, number] = [lock, number, times]
-          return new context.Process({ target: fixtures.countSync, args })
+          const args: Parameters<typeof fixtures.count> = ['Sync', lock, number, times]
+          return new context.Process({ target: fixtures.count, args })
         })
         for (const child of children) child.start()
         let mine = 0
@@ -147,12 +142,12 @@ for (const method of ['spawn', 'forkserver'] as const) {
 }
 
 test.serial('somebody else may free a lock that is held by whoever has it to itself', async (t) => {
-  const lock = await biased(new mp.Lock())
+  const lock = await fixtures.biased(new mp.Lock())
   using pool = new mp.Pool(1)
   lock.acquireSync()
   t.deepEqual(await pool.apply(fixtures.tryLock, [lock]), [false, '<Lock(owner=SomeOtherProcess)>'])
   lock.release()
-  const again = await biased(new mp.Lock())
+  const again = await fixtures.biased(new mp.Lock())
   again.acquireSync()
   await pool.apply((held: mp.Lock) => held.release(), [again])
   t.false(again.locked())
@@ -162,7 +157,7 @@ test.serial('somebody else may free a lock that is held by whoever has it to its
 
 test.serial('a condition over a lock that was used alone', async (t) => {
   await underWatchdog(async () => {
-    const lock = await biased(new mp.RLock())
+    const lock = await fixtures.biased(new mp.RLock())
     const condition = new mp.Condition(lock)
     const p = new mp.Process({ target: fixtures.notifyOnce, args: [condition] })
     condition.acquireSync()
@@ -209,7 +204,7 @@ one.joinSync()
 other.joinSync()
 console.log(one.exitcode, other.exitcode)
 `,
-    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+    { execArgv: FORK_OPTIONS },
   )
   t.is(outcome.stdout, '3 4\n')
 })
@@ -231,7 +226,7 @@ lock.release()
 console.log(start(() => { lock.acquireSync(); process.exit(lock.locked() ? 8 : 1) }))
 console.log(lock.acquireSync(), lock.abandoned)
 `,
-    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+    { execArgv: FORK_OPTIONS },
   )
   t.deepEqual(outcome.stdout.trim().split('\n'), ['true', '7', '8', 'true true'])
 })

@@ -5,6 +5,7 @@ import * as connections from 'node-multiprocessing/connection'
 import * as dummy from 'node-multiprocessing/dummy'
 import { packageUrl, program, write } from './fixtures/process-programs.js'
 import * as thread from './fixtures/threads.js'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
 import { isCollected } from './helpers/garbage.js'
 import { leftBehindSince, resourcesOf } from './helpers/resources.js'
 import { underWatchdog } from './helpers/watchdog.js'
@@ -485,7 +486,7 @@ gate.set()
 copy.joinSync()
 console.log(copy.exitcode)
 `,
-      { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+      { execArgv: FORK_OPTIONS },
     )
     t.deepEqual([code, stdout], [0, '0 Error: worker threads cannot be used\n0\n0\n'], stderr)
   },

@@ -1,10 +1,11 @@
 /** The start method fork: what a copy of a process leaves to its parent, and what it is refused. */
 import test from 'ava'
 import { program } from './fixtures/process-programs.js'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
 
 const onLinux = process.platform === 'linux' ? test : test.skip
 
-const execArgv = ['--single-threaded', '--v8-pool-size=1']
+const execArgv = FORK_OPTIONS
 
 /** Runs a program in which `copy(target)` runs a function in a copy, and says how that ended. */
 const prints = (title: string, source: string, expected: string, files = {}): void => {

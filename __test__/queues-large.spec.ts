@@ -6,6 +6,7 @@ import * as mp from 'node-multiprocessing'
 import { within } from './fixtures/connection-patience.js'
 import { program } from './fixtures/process-programs.js'
 import { lookAtLarge, lookAtParts, sum, sumLarge, takeAll } from './fixtures/queues-large.js'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
 
 const MIB = 2 ** 20
 const SIZE = 40 * MIB
@@ -196,7 +197,7 @@ const child = new Process({
 child.start()
 await child.join()
 `,
-    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+    { execArgv: FORK_OPTIONS },
   )
   t.is(stdout, '0 1 0\n', stderr)
 })

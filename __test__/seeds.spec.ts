@@ -1,4 +1,5 @@
 import test from 'ava'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
 import { type Outcome, type RunOptions, runProgram } from './helpers/run-program.js'
 
 const run = (name: string, options?: RunOptions): Promise<Outcome> =>
@@ -227,7 +228,7 @@ test.serial('library-reference-logging logs to stderr, children too', async (t) 
 })
 
 /** What a program needs that is to be forked. */
-const execArgv = ['--single-threaded', '--v8-pool-size=1']
+const execArgv = FORK_OPTIONS
 
 /** The start methods of the document that there are here; programs take one from the command line. */
 const methods = process.platform === 'linux' ? ['forkserver', 'fork', 'spawn'] : ['spawn']

@@ -3,6 +3,7 @@ import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { program } from './fixtures/process-programs.js'
 import * as fixtures from './fixtures/synchronize.js'
+import { FORK_OPTIONS } from './helpers/fork-options.js'
 import { until } from './helpers/until.js'
 import { underWatchdog } from './helpers/watchdog.js'
 
@@ -281,7 +282,7 @@ if (mp.isMainProcess) {
   console.log(await pending, p.exitcode, String(lock))
 }
 `,
-    { execArgv: ['--single-threaded', '--v8-pool-size=1'], limit: 15_000 },
+    { execArgv: FORK_OPTIONS, limit: 15_000 },
   )
   t.is(
     outcome.stdout,

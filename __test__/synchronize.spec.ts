@@ -4,13 +4,9 @@ import * as mp from 'node-multiprocessing'
 import * as synchronize from 'node-multiprocessing/synchronize'
 import * as fixtures from './fixtures/synchronize.js'
 import { isCollected } from './helpers/garbage.js'
+import { TOO_OFTEN } from './helpers/lock-calls.js'
 import { until } from './helpers/until.js'
 import { underWatchdog } from './helpers/watchdog.js'
-
-const TOO_OFTEN = {
-  instanceOf: mp.ValueError,
-  message: 'semaphore or lock released too many times',
-} as const
 
 test('every context has the same classes, and so has the module', (t) => {
   const ofThe = (from: typeof synchronize | mp.BaseContext): unknown[] => [

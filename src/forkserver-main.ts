@@ -21,7 +21,7 @@ import { forgetFound, provideReference } from './functions.js'
 import { native } from './native.js'
 import { END } from './native-status.js'
 import { takeObjectFromFile } from './objects.js'
-import { type PoolRole, rehearsePoolWorker } from './pool-rehearsal.js'
+import { rehearsePoolWorker } from './pool-rehearsal.js'
 import { preloadModules } from './preload.js'
 import {
   getPreparationData,
@@ -30,7 +30,7 @@ import {
   withMemoryFiles,
 } from './preparation.js'
 
-import { Process } from './process.js'
+import { Process, type ProcessOptions } from './process.js'
 import { become, parentProcess, setBootstrapping, whoAmI } from './process-state.js'
 import { descriptors } from './spawn.js'
 import { publishCode } from './spawned.js'
@@ -70,7 +70,7 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
   prepareForForks({ idle, stay })
   setFlags('--no-lazy-feedback-allocation')
   await rehearse(REHEARSALS)
-  await rehearsePoolWorker((role) => rehearse(POOL_REHEARSALS, role)).catch((error) => {
+  await rehearsePoolWorker((role) => rehearse(1, role)).catch((error) => {
     log('the fork server could not rehearse a pool: %o', error)
   })
   setFlags('--lazy-feedback-allocation')
@@ -160,19 +160,17 @@ const run = async (channel: number): Promise<void> => {
 /** How often the server goes through it: as often as V8 needs to see what it is worth compiling. */
 const REHEARSALS = 20
 
-const POOL_REHEARSALS = 1
-
 /** What it runs then: any function that can be referred to will do, and a bit of everything. */
 const AT = { module: 'node:path', path: ['default', 'isAbsolute'] }
 provideReference(isAbsolute, AT)
-const ROLE: PoolRole = {
+const ROLE: ProcessOptions = {
   target: isAbsolute,
   args: ['text', 1, { list: [1.5, null] }],
   daemon: false,
 }
 
 /** Asks for a process, as whoever starts one does: both ends of its channel. */
-const offer = (name: string, role: PoolRole): [ours: number, theirs: number] => {
+const offer = (name: string, role: ProcessOptions): [ours: number, theirs: number] => {
   const [ours, theirs] = native.forkServerControl() as [number, number]
   const actor = new Process({ name, ...role })
   withEncodedData(actor, ({ parts, descriptors: sent }) =>

@@ -9,23 +9,17 @@ import { checked, DONE, errorOf } from './native-status.js'
 import { PoolChannel } from './pool-channel.js'
 import { functionBytes, MANY, TaskBatch } from './pool-wire.js'
 import { poolWorkerMain, type WorkerSettings } from './pool-worker-main.js'
+import type { ProcessOptions } from './process.js'
 
 /** How many bytes the tasks have at most. */
 const ROOM = 1024
-
-/** What a process runs. */
-export interface PoolRole {
-  readonly target: (...args: any[]) => unknown
-  readonly args: readonly unknown[]
-  readonly daemon: boolean
-}
 
 /**
  * Has a process be a worker that finds two tasks, and that it is not needed any more. `rehearse` goes through
  * what a process does that has this role.
  */
 export const rehearsePoolWorker = async (
-  rehearse: (role: PoolRole) => Promise<void>,
+  rehearse: (role: ProcessOptions) => Promise<void>,
 ): Promise<void> => {
   const channel = new PoolChannel(1)
   const { pool, tasks, results, block } = channel

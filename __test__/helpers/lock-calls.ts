@@ -1,5 +1,5 @@
 /** The calls of locks and their like that can block, behind one signature for both forms. */
-import type * as mp from 'node-multiprocessing'
+import * as mp from 'node-multiprocessing'
 import type { Form } from './calls.js'
 
 type Acquirable =
@@ -9,6 +9,12 @@ type Waitable<T> = {
   wait(options?: number | null | mp.WaitOptions): Promise<T>
   waitSync(options?: number | null | mp.TimeoutOptions): T
 }
+
+/** What releasing a lock, or the like, throws that is free. */
+export const TOO_OFTEN = {
+  instanceOf: mp.ValueError,
+  message: 'semaphore or lock released too many times',
+} as const
 
 /** Acquires. */
 export const acquire = async (

@@ -43,14 +43,22 @@ impl<W: Word> Lock<'_, W> {
                 continue;
             }
             kernel.barrier();
-            let is_held = self.inside.is_some_and(|inside| inside.load() != 0);
             // Its release is to come here, where those who sleep are woken.
-            let decision = if is_held { (now & TAG) | CONTENDED } else { 0 };
+            let decision = if self.is_inside() {
+                (now & TAG) | CONTENDED
+            } else {
+                0
+            };
             now = match self.word.compare_exchange(marked, decision) {
                 Ok(_) => decision,
                 Err(other) => other,
             };
         }
         now
+    }
+
+    /// Whether the owner that has it biased holds it.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.inside.is_some_and(|inside| inside.load() != 0)
     }
 }

@@ -103,8 +103,7 @@ impl<'a, W: Word> Lock<'a, W> {
     /// The tag of the owner, 0 for none.
     pub fn owner(&self) -> u32 {
         let word = self.word.load();
-        let is_held = |inside: &W| inside.load() != 0;
-        if word & BIASED != 0 && !self.inside.is_some_and(is_held) {
+        if word & BIASED != 0 && !self.is_inside() {
             return 0;
         }
         word & TAG

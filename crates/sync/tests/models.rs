@@ -121,6 +121,8 @@ struct Locked {
     futex: Futex,
     word: Modelled,
     abandoned: Modelled,
+    /// Whether it is held by the owner that has it biased.
+    inside: Modelled,
     /// Not atomic in its use: what the lock is there for.
     counter: Modelled,
 }
@@ -131,12 +133,13 @@ impl Locked {
             futex,
             word: Modelled::new(word),
             abandoned: Modelled::new(0),
+            inside: Modelled::new(0),
             counter: Modelled::new(0),
         }
     }
 
     fn lock(&self) -> Lock<'_, Modelled> {
-        Lock::new(&self.word, &self.abandoned)
+        Lock::biasable(&self.word, &self.abandoned, &self.inside)
     }
 
     fn acquire(&self, tag: u32, impatient: bool) -> Acquired {
@@ -290,109 +293,86 @@ fn one_who_leaves_passes_the_wake_up_on() {
     });
 }
 
-/// A lock that the thread with this tag has biased: what `src/lock-word.ts` does.
-struct Biased {
-    locked: Locked,
-    inside: Modelled,
-}
-
+/// Who has a lock biased.
 const OWNER: u32 = 3;
 
-impl Biased {
-    fn new(futex: Futex, inside: u32) -> Self {
+/// What `src/lock-word.ts` does in the thread that has a lock biased.
+impl Locked {
+    /// A biased lock, held or not.
+    fn biased(futex: Futex, inside: u32) -> Self {
         Self {
-            locked: Locked::new(futex, OWNER | mp_sync::BIASED),
             inside: Modelled::new(inside),
+            ..Self::new(futex, OWNER | mp_sync::BIASED)
         }
     }
 
-    fn lock(&self) -> Lock<'_, Modelled> {
-        Lock::biasable(&self.locked.word, &self.locked.abandoned, &self.inside)
+    fn is_biased(&self) -> bool {
+        self.word.load() == OWNER | mp_sync::BIASED
+    }
+
+    /// Has it be like any other; whether its former owner holds it.
+    fn unbias(&self) -> bool {
+        self.lock().unbias(&self.futex) & mp_sync::TAG == OWNER
     }
 
     /// As its owner; whether it still is afterwards.
     fn take(&self) -> bool {
         self.inside.store(1);
-        if self.locked.word.load() == OWNER | mp_sync::BIASED {
+        if self.is_biased() {
             return true;
         }
-        if self.lock().unbias(&self.locked.futex) & mp_sync::TAG != OWNER {
-            self.locked.acquire(OWNER, false);
+        if !self.unbias() {
+            self.acquire(OWNER, false);
         }
         false
     }
 
-    fn free(&self) {
+    /// As its owner; whether that is all, and not for [`Lock::release`] to do.
+    fn free(&self) -> bool {
         self.inside.store(0);
-        if self.locked.word.load() == OWNER | mp_sync::BIASED {
-            return;
-        }
-        if self.lock().unbias(&self.locked.futex) & mp_sync::TAG == OWNER {
-            self.locked.release();
-        }
-    }
-
-    /// As somebody else.
-    fn acquire(&self, tag: u32) -> Acquired {
-        let lock = self.lock();
-        let mut waiter = Waiter::new(tag);
-        loop {
-            match lock.step(&waiter, &self.locked.futex) {
-                Ok(acquired) => return acquired,
-                Err(sleep) => {
-                    let wake = self.locked.futex.sleep(lock.word(), sleep);
-                    waiter.slept = true;
-                    waiter.suspicious |= wake == Wake::TimedOut;
-                }
-            }
-        }
+        self.is_biased() || !self.unbias()
     }
 }
 
 #[test]
 fn a_biased_lock_excludes_those_who_come_while_it_is_used() {
     model(|| {
-        let shared = Arc::new(Biased::new(Futex::new(), 0));
+        let shared = Arc::new(Locked::biased(Futex::new(), 0));
         let others: Vec<_> = (1..=2)
             .map(|tag| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    shared.acquire(tag);
-                    shared.locked.count();
-                    shared.locked.release();
+                    shared.acquire(tag, false);
+                    shared.count();
+                    shared.release();
                 })
             })
             .collect();
         let stays = shared.take();
-        shared.locked.count();
-        if stays {
-            shared.free();
-        } else {
-            shared.locked.release();
+        shared.count();
+        if !stays || !shared.free() {
+            shared.release();
         }
         for other in others {
             other.join().unwrap();
         }
-        assert_eq!(shared.locked.counter.load(), 3);
+        assert_eq!(shared.counter.load(), 3);
         assert_eq!(shared.lock().owner(), 0);
-        assert_eq!(shared.locked.word.load(), 0);
+        assert_eq!(shared.word.load(), 0);
     });
 }
 
 #[test]
 fn a_biased_lock_that_its_owner_and_another_free_is_free() {
     model(|| {
-        let shared = Arc::new(Biased::new(Futex::new(), 1));
+        let shared = Arc::new(Locked::biased(Futex::new(), 1));
         let other = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.lock().release(&shared.locked.futex).is_ok())
+            thread::spawn(move || shared.lock().release(&shared.futex).is_ok())
         };
-        shared.inside.store(0);
-        if shared.locked.word.load() != OWNER | mp_sync::BIASED
-            && shared.lock().unbias(&shared.locked.futex) & mp_sync::TAG == OWNER
-        {
+        if !shared.free() {
             // The other may be first.
-            let _ = shared.lock().release(&shared.locked.futex);
+            let _ = shared.lock().release(&shared.futex);
         }
         other.join().unwrap();
         assert_eq!(shared.lock().owner(), 0);
@@ -402,24 +382,24 @@ fn a_biased_lock_that_its_owner_and_another_free_is_free() {
 #[test]
 fn a_biased_lock_of_a_dead_owner_is_taken_over() {
     model(|| {
-        let shared = Arc::new(Biased::new(Futex::with_dead(OWNER), 1));
+        let shared = Arc::new(Locked::biased(Futex::with_dead(OWNER), 1));
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                let acquired = shared.acquire(1);
-                shared.locked.count();
-                shared.lock().release(&shared.locked.futex).unwrap();
+                let acquired = shared.acquire(1, false);
+                shared.count();
+                shared.lock().release(&shared.futex).unwrap();
                 acquired
             })
         };
-        let acquired = shared.acquire(2);
-        shared.locked.count();
-        shared.lock().release(&shared.locked.futex).unwrap();
+        let acquired = shared.acquire(2, false);
+        shared.count();
+        shared.lock().release(&shared.futex).unwrap();
         let both = [acquired, other.join().unwrap()];
         let takeovers = both.iter().filter(|one| **one == Acquired::Abandoned);
         assert_eq!(takeovers.count(), 1);
-        assert_eq!(shared.locked.counter.load(), 2);
-        assert_eq!(shared.locked.abandoned.load(), 0);
+        assert_eq!(shared.counter.load(), 2);
+        assert_eq!(shared.abandoned.load(), 0);
     });
 }
 

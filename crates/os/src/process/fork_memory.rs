@@ -5,7 +5,7 @@
 //! in none when it ends: with much memory that is most of what a short life costs. Pages of a file
 //! that nobody has written to are left out, as they can be found again when they are needed.
 
-use std::{fs, io, os::fd::OwnedFd, ptr};
+use std::{ffi::c_void, fs, io, os::fd::OwnedFd, ptr};
 
 use rustix::{
     fs::{FallocateFlags, MemfdFlags, fallocate},
@@ -13,7 +13,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::memory_range::{Mapping, Range};
+use super::memory_range::{Mapping, PAGE, Range};
 
 /// Has fork(2) copy all memory that is this process's own.
 ///
@@ -120,20 +120,35 @@ fn put_in_file(ranges: &[(Range, ProtFlags)], only_huge: bool) -> io::Result<()>
 /// Maps all of a file, for good and for this process alone. So what children read of it is not taken for
 /// theirs, as it would be where they are the only ones to have it mapped.
 fn keep(file: &OwnedFd, size: usize) {
-    let size = size.next_multiple_of(HUGE);
-    let (access, shared) = (ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED);
-    // SAFETY: the file is mapped into an area that was free; nobody knows the address.
-    unsafe {
-        let (nothing, private) = (ProtFlags::empty(), MapFlags::PRIVATE);
-        let Ok(area) = rustix::mm::mmap_anonymous(ptr::null_mut(), size + HUGE, nothing, private)
-        else {
-            return;
-        };
-        let start = area.map_addr(|address| address.next_multiple_of(HUGE));
-        if rustix::mm::mmap(start, size, access, shared, file, 0).is_ok() {
+    if let Ok(start) = map_aligned(file, size, ProtFlags::READ) {
+        // SAFETY: neither changes any content, and nobody knows the address.
+        unsafe {
             libc::madvise(start, size, libc::MADV_DONTFORK);
             libc::madvise(start, size, libc::MADV_POPULATE_READ);
         }
+    }
+}
+
+/// Maps so many bytes of a file, shared, where there was nothing and a huge page may begin.
+fn map_aligned(file: &OwnedFd, size: usize, access: ProtFlags) -> io::Result<*mut c_void> {
+    let shared = MapFlags::SHARED | MapFlags::FIXED;
+    let (nothing, room) = (ProtFlags::empty(), size.next_multiple_of(PAGE) + HUGE);
+    // SAFETY: the file is mapped into an area that was free, and what is left of that is free again.
+    unsafe {
+        let area = rustix::mm::mmap_anonymous(ptr::null_mut(), room, nothing, MapFlags::PRIVATE)?;
+        let start = area.map_addr(|address| address.next_multiple_of(HUGE));
+        if let Err(error) = rustix::mm::mmap(start, size, access, shared, file, 0) {
+            rustix::mm::munmap(area, room)?;
+            return Err(error.into());
+        }
+        let before = start.addr() - area.addr();
+        let end = start.byte_add(size.next_multiple_of(PAGE));
+        for (unused, length) in [(area, before), (end, HUGE - before)] {
+            if length > 0 {
+                rustix::mm::munmap(unused, length)?;
+            }
+        }
+        Ok(start)
     }
 }
 
@@ -142,7 +157,8 @@ fn keep(file: &OwnedFd, size: usize) {
 /// what it is given lies together, at the end of the heap.
 fn fill_gaps() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: nothing that is allocated here is written to, or freed. The break is only read.
+    // SAFETY: nothing that is allocated here is written to, and what is none of the gaps is freed, once.
+    // The break is only read.
     unsafe {
         let spare = libc::mallinfo().keepcost.cast_unsigned() as usize;
         let end = libc::sbrk(0).addr();
@@ -181,23 +197,13 @@ fn make_huge(file: &OwnedFd, size: u64) -> io::Result<()> {
     for offset in (0..size).step_by(HUGE) {
         rustix::io::pwrite(file, &[0], offset as u64)?;
     }
-    let (nothing, access) = (ProtFlags::empty(), ProtFlags::READ | ProtFlags::WRITE);
-    let shared = MapFlags::SHARED | MapFlags::FIXED;
-    // SAFETY: the file is mapped into an area that was free, and that is as before at the end.
+    let start = map_aligned(file, size, ProtFlags::READ | ProtFlags::WRITE)?;
+    // SAFETY: it changes no content, and nobody knows the address.
     unsafe {
-        let area =
-            rustix::mm::mmap_anonymous(ptr::null_mut(), size + HUGE, nothing, MapFlags::PRIVATE)?;
-        let start = area.map_addr(|address| address.next_multiple_of(HUGE));
-        let done = match rustix::mm::mmap(start, size, access, shared, file, 0) {
-            Ok(mapped) => libc::madvise(mapped, size, MADV_COLLAPSE),
-            Err(_) => -1,
-        };
-        rustix::mm::munmap(area, size + HUGE)?;
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        let done = libc::madvise(start, size, MADV_COLLAPSE);
+        let error = io::Error::last_os_error();
+        rustix::mm::munmap(start, size)?;
+        if done == 0 { Ok(()) } else { Err(error) }
     }
 }
 
@@ -280,7 +286,6 @@ fn replace(range: Range, access: ProtFlags, file: &OwnedFd, offset: u64) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::memory_range::PAGE;
 
     const HEAP: &str = "5581c0de0000-5581c0e01000 rw-p 00000000 00:00 0          [heap]";
 

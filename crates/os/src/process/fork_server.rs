@@ -43,7 +43,9 @@ use super::{
     Child, ExitStatus,
     footprint::{self, Footprint},
     fork::{Fork, fork, own_pidfd},
-    is_running, send_signal, try_wait, wait,
+    is_running,
+    memory_range::PAGE,
+    send_signal, try_wait, wait,
 };
 use crate::{
     readiness::{self, Deadline, Interest, wait_one},
@@ -359,8 +361,6 @@ fn read_within(reader: &OwnedFd, time: Duration) -> io::Result<Vec<u8>> {
         }
     }
 }
-
-const PAGE: usize = 4096;
 
 /// Where a server's call to [`serve`] returns.
 #[derive(Debug)]
