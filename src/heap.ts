@@ -22,6 +22,9 @@ export interface Block {
   readonly buffer: ArrayBuffer
   /** The engine's number of it. */
   readonly handle: number
+  /** The number of its segment in this process, and where in it the block is. */
+  readonly segment: number
+  readonly offset: number
   /**
    * The number of this thread among those that use the block's segment, from 1 to 2^29 - 1. It is another
    * one in a process that was forked, so it is asked for each time.
@@ -29,10 +32,8 @@ export interface Block {
    * @throws OSError `EMFILE` when it is asked for the first time and no descriptor can be had for it.
    */
   readonly tag: number
-  /** The same for every Block of the same memory in this process. */
-  readonly key: string
-  /** The object that is made over it, if there is one and it lives. */
-  object: WeakRef<object> | undefined
+  /** The object that is made over it, if there is one. It lives as long as the buffer does. */
+  object: object | undefined
 }
 
 /** Counts the forks that have led to this process. */
@@ -52,19 +53,26 @@ const mayBeCopied = canFork()
 class HeapBlock implements Block {
   readonly buffer: ArrayBuffer
   readonly handle: number
-  /** The number of its segment in this process, and where in it the block is. */
   readonly segment: number
   readonly offset: number
   #tag = 0
   #tagOf = -1
-  #isKnown = false
-  object: WeakRef<object> | undefined
+  /** Whether it may come in, and is to be this one then. */
+  isKnown: boolean
+  object: object | undefined
 
-  constructor(buffer: ArrayBuffer, handle: number, segment: number, offset: number) {
+  constructor(
+    buffer: ArrayBuffer,
+    handle: number,
+    segment: number,
+    offset: number,
+    isKnown: boolean,
+  ) {
     this.buffer = buffer
     this.handle = handle
     this.segment = segment
     this.offset = offset
+    this.isKnown = isKnown
     blocks.set(buffer, this)
     if (mayBeCopied) this.know()
     if (buffer.byteLength === 0) emptyBlocks.register(buffer, handle)
@@ -73,11 +81,9 @@ class HeapBlock implements Block {
 
   /** Notes down that the block may come in, and is to be this one then. */
   know(): void {
-    if (this.#isKnown) return
-    this.#isKnown = true
-    const { key } = this
-    byKey.set(key, new WeakRef(this.buffer))
-    collected.register(this.buffer, key)
+    if (this.isKnown) return
+    this.isKnown = true
+    native.knowBlock(this.handle, this.buffer)
   }
 
   get tag(): number {
@@ -87,24 +93,9 @@ class HeapBlock implements Block {
     }
     return this.#tag
   }
-
-  get key(): string {
-    return keyOf(this.segment, this.offset, this.buffer.byteLength)
-  }
 }
 
-const keyOf = (segment: number, offset: number, size: number): string =>
-  `${segment}:${offset}:${size}`
-
 const blocks = new WeakMap<ArrayBufferLike, HeapBlock>()
-
-/** The buffers of the blocks that may come in. */
-const byKey = new Map<string, WeakRef<ArrayBuffer>>()
-
-const collected = new FinalizationRegistry((key: string) => {
-  // The memory may have been taken up again meanwhile.
-  if (byKey.get(key)?.deref() === undefined) byKey.delete(key)
-})
 
 /** A buffer without bytes is none of the engine's, so it cannot give the block back. */
 const emptyBlocks = new FinalizationRegistry((handle: number) => native.releaseBlock(handle))
@@ -126,7 +117,7 @@ export const allocate = (size: number): Block => {
   const made = native.allocateBlock(size)
   if (typeof made === 'number') throw errorOf(made, 'allocate')
   const [handle, segment, offset, buffer] = made
-  return new HeapBlock(buffer ?? new ArrayBuffer(0), handle, segment, offset)
+  return new HeapBlock(buffer ?? new ArrayBuffer(0), handle, segment, offset, false)
 }
 
 /** The block a buffer is the memory of, if it is. */
@@ -162,29 +153,20 @@ const openLease = (handle: number): { fd: number; close(): void } => {
 export const rebuildBlock = (state: unknown, context: DecodeContext): Block => {
   if (!isBlockState(state)) throw new UnpicklingError('a block is malformed')
   const [index, offset, size] = state
-  const [handle, segment] = attach(context.borrow(index), offset, size)
-  if (segment === undefined) throw errorOf(handle, 'mmap')
-  const known = byKey.get(keyOf(segment, offset, size))?.deref()
-  if (known !== undefined) {
-    native.releaseBlock(handle)
-    return blocks.get(known)!
-  }
-  let buffer: ArrayBuffer
-  try {
-    buffer = native.blockBuffer(handle) ?? new ArrayBuffer(size)
-  } catch (error) {
-    native.releaseBlock(handle)
-    throw error
-  }
-  const block = new HeapBlock(buffer, handle, segment, offset)
+  const attached = attach(context.borrow(index), offset, size)
+  if (typeof attached === 'number') throw errorOf(attached, 'mmap')
+  const [handle, segment, buffer] = attached
+  const known = buffer && blocks.get(buffer)
+  if (known !== undefined) return known
+  const isKnown = buffer !== undefined
+  const block = new HeapBlock(buffer ?? new ArrayBuffer(0), handle, segment, offset, isKnown)
   block.know()
   return block
 }
 
-/** `[handle, segment]`, or `[status]`. */
-const attach = (fd: number, offset: number, size: number): [number, number?] => {
+const attach = (fd: number, offset: number, size: number) => {
   try {
-    return native.attachBlock(fd, offset, size) as [number, number?]
+    return native.attachBlock(fd, offset, size)
   } catch (cause) {
     throw new UnpicklingError(`no shared memory of ours: ${(cause as Error).message}`, { cause })
   }

@@ -20,7 +20,7 @@ export const rebuildOver = <T extends object>(
 ): T => {
   const block = rebuildBlock(state, context)
   if (block.buffer.byteLength !== size) throw new UnpicklingError('a block has the wrong size')
-  const known = block.object?.deref()
+  const known = block.object
   if (known !== undefined) return known as T
   const made = make(block)
   isObjectOf(block, made)
@@ -29,5 +29,5 @@ export const rebuildOver = <T extends object>(
 
 /** An object was made over a block: it is the one that comes back when it is sent. */
 export const isObjectOf = (block: Block, object: object): void => {
-  block.object = new WeakRef(object)
+  block.object = object
 }

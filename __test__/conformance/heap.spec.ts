@@ -52,12 +52,14 @@ const allocateAtRandom = async (t: ExecutionContext): Promise<void> => {
     if (i % 100 === 0) await new Promise(setImmediate)
   }
   for (const [number, block] of blocks) t.true(isMarked(block, number))
-  const places = [...blocks.values()].map(({ key }) => key.split(':').map(Number))
-  places.sort(([a, b], [c, d]) => a! - c! || b! - d!)
+  const places = [...blocks.values()].map(
+    (b) => [b.segment, b.offset, b.buffer.byteLength] as const,
+  )
+  places.sort(([a, b], [c, d]) => a - c || b - d)
   for (const [index, [segment, offset, size]] of places.entries()) {
-    t.is(offset! % 64, 0)
+    t.is(offset % 64, 0)
     const [nextSegment, nextOffset] = places[index + 1] ?? []
-    if (nextSegment === segment) t.true(offset! + size! <= nextOffset!)
+    if (nextSegment === segment) t.true(offset + size <= nextOffset!)
   }
 }
 

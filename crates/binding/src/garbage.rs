@@ -3,49 +3,114 @@
 //! V8 counts what lies outside its heap, ArrayBuffers above all, and when there is much of it begins to
 //! collect, bit by bit, in tasks of the event loop. A loop that blocks the thread never gets there, and in
 //! a process without V8's helper threads nobody else does it: each buffer of many megabytes that such a loop
-//! has taken and dropped stays.
+//! has taken and dropped stays. Large blocks of shared memory it does not count at all.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use napi::{Env, Result};
 use napi_derive::napi;
 
-/// What may come on top of what was left the last time.
-const ROOM: i64 = 96 << 20;
-
-/// At most one part in so many of the time goes into it, as long as no more than the most is outside.
+/// At most one part in so many of the time goes into it, as long as there is no more than the most.
 const SHARE: u32 = 8;
-const MOST: i64 = 256 << 20;
 
 /// More than V8 bears without collecting at once.
 const TOO_MUCH: i64 = 1 << 46;
 
-thread_local! {
+unsafe extern "C" {
+    fn uv_get_total_memory() -> u64;
+    fn uv_get_constrained_memory() -> u64;
+}
+
+/// Some kind of memory, in bytes.
+struct Memory {
     /// What was left the last time, and has been since.
-    static LEFT: Cell<i64> = const { Cell::new(0) };
+    left: Cell<i64>,
     /// When it may be done again.
-    static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    next: Cell<Option<Instant>>,
+}
+
+/// What may come on top of what was left the last time: when there is time, and in any case.
+struct Room {
+    some: i64,
+    most: i64,
+}
+
+thread_local! {
+    static COUNTED: Memory = const { Memory::new() };
+    static UNCOUNTED: Memory = const { Memory::new() };
 }
 
 /// To be called before memory for a large buffer is allocated: has V8 collect if there is much outside its
 /// heap that it has not looked at. The time that goes into it is limited, as what is in use is only found
 /// out by looking.
 #[napi]
-pub fn collect_if_needed(env: Env) -> Result<()> {
-    let outside = env.adjust_external_memory(0)?;
-    let left = LEFT.get().min(outside);
-    LEFT.set(left);
-    if outside < left.saturating_add(ROOM) {
-        return Ok(());
+pub fn collect_if_needed(env: &Env) -> Result<()> {
+    collect_counted(env)
+}
+
+/// The same, from here.
+pub fn collect_counted(env: &Env) -> Result<()> {
+    let room = Room {
+        some: 96 << 20,
+        most: 256 << 20,
+    };
+    COUNTED.with(|memory| memory.collect(env, room, || env.adjust_external_memory(0)))
+}
+
+/// To be called before there is more shared memory in use that V8 does not count.
+pub fn collect_uncounted(env: &Env, bytes: &AtomicI64) -> Result<()> {
+    let some = room_for_shared();
+    let room = Room {
+        some,
+        most: 4 * some,
+    };
+    UNCOUNTED.with(|memory| memory.collect(env, room, || Ok(bytes.load(Ordering::Relaxed))))
+}
+
+/// V8 begins to collect for much less, but at its leisure. This is done at once, and takes a millisecond or two
+/// even if little is in use.
+fn room_for_shared() -> i64 {
+    static ROOM: OnceLock<i64> = OnceLock::new();
+    *ROOM.get_or_init(|| {
+        // SAFETY: they read files of the system's; libuv has them for any thread.
+        let (total, constrained) = unsafe { (uv_get_total_memory(), uv_get_constrained_memory()) };
+        let memory = if constrained == 0 {
+            total
+        } else {
+            total.min(constrained)
+        };
+        (memory / 16).min(1 << 30) as i64
+    })
+}
+
+impl Memory {
+    const fn new() -> Self {
+        Self {
+            left: Cell::new(0),
+            next: Cell::new(None),
+        }
     }
-    let start = Instant::now();
-    if outside < left.saturating_add(MOST) && NEXT.get().is_some_and(|next| start < next) {
-        return Ok(());
+
+    fn collect(&self, env: &Env, room: Room, now: impl Fn() -> Result<i64>) -> Result<()> {
+        let amount = now()?;
+        let left = self.left.get().min(amount);
+        self.left.set(left);
+        if amount <= left.saturating_add(room.some) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let is_too_early = self.next.get().is_some_and(|next| start < next);
+        if is_too_early && amount <= left.saturating_add(room.most) {
+            return Ok(());
+        }
+        env.adjust_external_memory(TOO_MUCH)?;
+        env.adjust_external_memory(-TOO_MUCH)?;
+        self.left.set(now()?);
+        let took: Duration = start.elapsed();
+        self.next.set(start.checked_add(took * SHARE));
+        Ok(())
     }
-    env.adjust_external_memory(TOO_MUCH)?;
-    LEFT.set(env.adjust_external_memory(-TOO_MUCH)?);
-    let took: Duration = start.elapsed();
-    NEXT.set(start.checked_add(took * SHARE));
-    Ok(())
 }

@@ -1,23 +1,23 @@
 //! Blocks of shared memory as `ArrayBuffer`s.
 //!
 //! The heap belongs to the process. A block's number belongs to the environment that made it or took it
-//! up; a buffer's finalizer gives it back.
+//! up; it is given back when no buffer is over its memory any more.
 
 use std::cell::Cell;
-use std::ffi::c_void;
 use std::io;
 use std::os::fd::IntoRawFd;
-use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mp_os::descriptor;
 use mp_shm::heap::{Handle, Leases};
 use mp_shm::{AttachError, Block, Heap, Word};
-use napi::bindgen_prelude::{Array, Either, FromNapiValue, Unknown};
-use napi::{Env, Error, Result, check_status, sys};
+use napi::bindgen_prelude::{Array, Either, Unknown};
+use napi::{Env, Error, Result};
 use napi_derive::napi;
 
+use crate::backing_store::{self, Owner};
+use crate::known_buffers::{self, BlockPlace};
 use crate::status;
 
 static HEAP: Mutex<Option<Heap>> = Mutex::new(None);
@@ -35,36 +35,66 @@ thread_local! {
 pub fn allocate_block(env: &Env, size: f64) -> Result<Either<f64, Array<'_>>> {
     let environment = this_environment(env)?;
     let made = whole(size).and_then(|size| with_heap(|heap| heap.allocate(environment, size)));
-    match made {
-        Ok(block) => parts(env, &block).map(Either::B),
-        Err(error) => Ok(Either::A(status::system(&error))),
-    }
+    let block = match made {
+        Ok(block) => block,
+        Err(error) => return Ok(Either::A(status::system(&error))),
+    };
+    let buffer = array_buffer(env, &block)?;
+    let mut parts = env.create_array(4)?;
+    parts.set(0, block.handle as f64)?;
+    parts.set(1, block.place)?;
+    parts.set(2, block.offset as f64)?;
+    parts.set(3, buffer)?;
+    Ok(Either::B(parts))
 }
 
-/// Takes up a block that came in a message beside this descriptor, which stays open: `[handle, segment]`,
-/// or `[status]`. It is for `blockBuffer` or `releaseBlock` then. Throws for what is no block.
-#[napi]
-pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Vec<f64>> {
+/// Takes up a block that came in a message beside this descriptor, which stays open: `[handle, segment,
+/// buffer]`, or a status. Where this thread knows a buffer over the block, it is that, and the handle is not
+/// a new one. The buffer is undefined for a block of no bytes. Throws for what is no block.
+#[napi(ts_return_type = "number | [number, number, ArrayBuffer | undefined]")]
+pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Either<f64, Array<'_>>> {
     let environment = this_environment(env)?;
     let attach = || {
         let (offset, size) = (whole(offset)?, whole(size)?);
         let file = descriptor::borrow(fd)?;
         with_heap(|heap| heap.attach(environment, file, offset, size))
     };
-    match attach() {
-        Ok(block) => Ok(vec![block.handle as f64, block.place.into()]),
-        Err(AttachError::Malformed(why)) => Err(Error::from_reason(why)),
-        Err(AttachError::System(error)) => Ok(vec![status::system(&error)]),
-    }
+    let block = match attach() {
+        Ok(block) => block,
+        Err(AttachError::Malformed(why)) => return Err(Error::from_reason(why)),
+        Err(AttachError::System(error)) => return Ok(Either::A(status::system(&error))),
+    };
+    let place = BlockPlace::of(&block);
+    let buffer = match known_buffers::get(env, place)? {
+        Some(buffer) => {
+            with_heap(|heap| heap.release(block.handle));
+            Some(buffer)
+        }
+        None => {
+            let buffer = array_buffer(env, &block)?;
+            if let Some(buffer) = &buffer {
+                known_buffers::insert(env, place, buffer)?;
+            }
+            buffer
+        }
+    };
+    let mut parts = env.create_array(3)?;
+    parts.set(0, block.handle as f64)?;
+    parts.set(1, block.place)?;
+    parts.set(2, buffer)?;
+    Ok(Either::B(parts))
 }
 
-/// The bytes of a block that was taken up; it is given back when they are collected. Undefined for a block
-/// of no bytes, and for one that is not there.
-#[napi(ts_return_type = "ArrayBuffer | undefined")]
-pub fn block_buffer(env: &Env, handle: i64) -> Result<Option<Unknown<'_>>> {
-    match with_heap(|heap| heap.block(number(handle)).cloned()) {
-        Some(block) => array_buffer(env, &block),
-        None => Ok(None),
+/// A block of this thread's may come in, and its buffer is to be this one then.
+#[napi]
+pub fn know_block(
+    env: &Env,
+    handle: i64,
+    #[napi(ts_arg_type = "ArrayBuffer")] buffer: Unknown<'_>,
+) -> Result<()> {
+    match block(handle) {
+        Some(block) => known_buffers::insert(env, BlockPlace::of(&block), &buffer),
+        None => Ok(()),
     }
 }
 
@@ -210,53 +240,34 @@ fn this_environment(env: &Env) -> Result<u32> {
     let number = ENVIRONMENTS.fetch_add(1, Ordering::Relaxed);
     env.add_env_cleanup_hook(number, |number| {
         ENVIRONMENT.set(0);
+        known_buffers::forget();
         with_heap(|heap| heap.leave(number));
     })?;
     ENVIRONMENT.set(number);
     Ok(number)
 }
 
-fn parts<'env>(env: &'env Env, block: &Block) -> Result<Array<'env>> {
-    let buffer = array_buffer(env, block).inspect_err(|_| {
-        with_heap(|heap| heap.release(block.handle));
-    })?;
-    let mut parts = env.create_array(4)?;
-    parts.set(0, block.handle as f64)?;
-    parts.set(1, block.place)?;
-    parts.set(2, block.offset as f64)?;
-    if let Some(buffer) = buffer {
-        parts.set(3, buffer)?;
-    }
-    Ok(parts)
-}
-
-/// The block's bytes, if there are any; they are given back when the buffer is collected.
+/// The block's bytes, if there are any; it is given back when the buffer is collected, and at once when
+/// there can be none.
 fn array_buffer<'env>(env: &'env Env, block: &Block) -> Result<Option<Unknown<'env>>> {
-    let start = (block.start()).ok_or_else(|| Error::from_reason("the block is outside"))?;
     if block.size == 0 {
         return Ok(None);
     }
-    let mut value = ptr::null_mut();
-    // SAFETY: the memory is mapped for as long as the block is in the heap, and it is taken out by
-    // `release` only, or when this environment has ended. Others write to it, in this process too:
-    // JavaScript sees its bytes change, as with a SharedArrayBuffer.
-    check_status!(unsafe {
-        sys::napi_create_external_arraybuffer(
-            env.raw(),
-            start.as_ptr().cast(),
-            block.size,
-            Some(release),
-            ptr::without_provenance_mut(block.handle as usize),
-            &raw mut value,
-        )
-    })?;
-    // SAFETY: the value was made in this environment just now.
-    Ok(Some(unsafe { Unknown::from_napi_value(env.raw(), value) }?))
+    let kept = Use(block.handle);
+    let start = (block.start()).ok_or_else(|| Error::from_reason("the block is outside"))?;
+    with_heap(|heap| heap.hold(block.handle));
+    // SAFETY: the memory is mapped for as long as the block is in the heap, and one that is held is taken out
+    // by `release` alone. Others write to it, in this process too.
+    unsafe { backing_store::array_buffer(env, start, block.size, Owner::Shared, kept) }.map(Some)
 }
 
-/// The hint is the block's number itself.
-unsafe extern "C" fn release(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
-    with_heap(|heap| heap.release(hint.addr() as Handle));
+/// One use of a block.
+struct Use(Handle);
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        with_heap(|heap| heap.release(self.0));
+    }
 }
 
 /// A number that comes from JavaScript as a size.

@@ -3,6 +3,7 @@
 //! What can go wrong on a hot path is a negative number ([`status`]), not an exception: the facade turns
 //! it into the documented error. All state belongs to the environment (the thread) that made it.
 
+mod backing_store;
 mod challenge;
 mod connection;
 mod descriptor;
@@ -14,6 +15,7 @@ mod fork;
 mod garbage;
 mod heap;
 mod identity;
+mod known_buffers;
 mod layout;
 mod listener;
 mod log;
@@ -29,6 +31,7 @@ mod slab;
 mod source;
 mod stack;
 mod status;
+mod symbol;
 mod synchronize;
 mod wait_set;
 mod waiter;

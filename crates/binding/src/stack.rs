@@ -7,6 +7,8 @@ use std::ptr;
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
+use crate::symbol;
+
 const UV_TIMER: c_int = 13;
 
 /// Milliseconds; whatever is to happen before has long happened.
@@ -38,20 +40,15 @@ thread_local! {
 #[napi]
 pub fn abandon_stack(env: Env) -> Result<()> {
     let event_loop = env.get_uv_event_loop()?.cast::<c_void>();
-    let current = find(c"_ZN2v87Isolate10GetCurrentEv")?;
-    let terminate = find(c"_ZN2v87Isolate18TerminateExecutionEv")?;
-    let cancel = find(c"_ZN2v87Isolate24CancelTerminateExecutionEv")?;
     // SAFETY: these are `static Isolate* v8::Isolate::GetCurrent()`, `void TerminateExecution()` and
     // `void CancelTerminateExecution()`, the same in all versions of V8 that Node has had; the object is
     // their only argument. This thread is inside an isolate, as it has called us.
     unsafe {
-        let current: unsafe extern "C" fn() -> *mut c_void = std::mem::transmute(current);
-        let terminate: OfIsolate = std::mem::transmute(terminate);
+        let current: unsafe extern "C" fn() -> *mut c_void = find(c"_ZN2v87Isolate10GetCurrentEv")?;
+        let terminate: OfIsolate = find(c"_ZN2v87Isolate18TerminateExecutionEv")?;
+        let cancel: OfIsolate = find(c"_ZN2v87Isolate24CancelTerminateExecutionEv")?;
         let isolate = current();
-        ABANDONED.set(Some((
-            std::mem::transmute::<*mut c_void, OfIsolate>(cancel),
-            isolate,
-        )));
+        ABANDONED.set(Some((cancel, isolate)));
         terminate(isolate);
         // The loop's first turn may begin with timers, and Node calls theirs until JavaScript runs.
         uv_walk(event_loop, put_off, ptr::null_mut());
@@ -94,12 +91,10 @@ pub fn cleared() {
     }
 }
 
-fn find(name: &CStr) -> Result<*mut c_void> {
-    // SAFETY: looks a name up among what the process has loaded.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if found.is_null() {
-        let name = name.to_string_lossy();
-        return Err(Error::from_reason(format!("this node has no {name}")));
-    }
-    Ok(found)
+/// # Safety
+/// As [`symbol::find`].
+unsafe fn find<F: Copy>(name: &CStr) -> Result<F> {
+    // SAFETY: the caller's promise.
+    let found = unsafe { symbol::find(name) };
+    found.ok_or_else(|| Error::from_reason(format!("this node has no {}", name.to_string_lossy())))
 }

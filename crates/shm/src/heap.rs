@@ -41,6 +41,8 @@ pub struct Block {
     pub size: usize,
     segment: Arc<Segment>,
     thread: Thread,
+    /// Whether it outlives its thread.
+    held: bool,
 }
 
 /// A word of a block. It stays mapped for as long as this exists.
@@ -285,12 +287,19 @@ impl Heap {
         place.is_some_and(|place| place.members.values().any(|member| member.tag() == tag))
     }
 
-    /// A thread has ended: it is no member any more, and has no blocks.
+    /// The block is in use until it is given back, also when its thread ends before.
+    pub fn hold(&mut self, handle: Handle) {
+        if let Some(block) = self.blocks.get_mut(&handle) {
+            block.held = true;
+        }
+    }
+
+    /// A thread has ended: it is no member any more, and has no blocks but those that are held.
     pub fn leave(&mut self, thread: Thread) {
         for place in self.places.values_mut() {
             place.members.remove(&thread);
         }
-        self.release_all(|block| block.thread == thread);
+        self.release_all(|block| block.thread == thread && !block.held);
     }
 
     /// Keeps all blocks in use for a copy of the process that is about to be made.
@@ -392,6 +401,7 @@ impl Heap {
             size,
             segment: Arc::clone(&place.segment),
             thread,
+            held: false,
         };
         self.next_handle += 1;
         self.blocks.insert(block.handle, block.clone());

@@ -1,0 +1,175 @@
+/** When the memory of blocks is let go that nobody has any more, and when V8 looks for it. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import test from 'ava'
+import * as mp from 'node-multiprocessing'
+import { within } from './fixtures/connection-patience.js'
+import { program } from './fixtures/process-programs.js'
+import { segments, takeAndDrop } from './fixtures/shared-memory.js'
+import { isCollected } from './helpers/garbage.js'
+
+const MEBIBYTE = 2 ** 20
+
+/** Sizes in bytes, and how many arrays: some share a segment, others have one of their own. */
+const amounts = [
+  [MEBIBYTE, 1000],
+  [3 * MEBIBYTE, 2000],
+  [256 * MEBIBYTE, 100],
+] as const
+
+for (const method of mp.getAllStartMethods()) {
+  for (const [size, count] of amounts) {
+    const title = `${count} arrays of ${size / MEBIBYTE} MiB`
+    test.serial(`loops that block their threads let go of ${title} [${method}]`, async (t) => {
+      const [connection, theirs] = mp.Pipe()
+      const child = new (mp.getContext(method).Process)({ target: takeAndDrop, args: [theirs] })
+      child.start()
+      theirs.close()
+      const had = { ours: [segments()], theirs: [] as number[] }
+      for (let i = 0; i < count; i++) {
+        const array = mp.RawArray('B', size).typedArray()
+        array[0] = 7
+        connection.sendSync(array)
+        t.true(connection.pollSync(60_000))
+        had.theirs.push(connection.recvSync<number>())
+        had.ours.push(segments())
+      }
+      connection.sendSync(null)
+      await within('the end of the child', child.join(), 60_000)
+      t.is(child.exitcode, 0)
+      child.close()
+      connection.close()
+      // What V8 may have left is not more than 4 GiB, nor than a quarter of the machine's memory.
+      const most = Math.max(70, (4096 * MEBIBYTE) / size + 2)
+      for (const numbers of Object.values(had)) {
+        const more = Math.max(...numbers) - numbers[0]!
+        t.true(more <= Math.min(most, count / 2), `${more} segments at most`)
+      }
+    })
+  }
+}
+
+test.serial('V8 does not count large blocks, and does without a collection', (t) => {
+  const before = process.memoryUsage()
+  const arrays = Array.from({ length: 3 }, () => mp.RawArray('B', 2 ** 30).typedArray())
+  const { external, arrayBuffers } = process.memoryUsage()
+  t.true(external - before.external < 2 ** 24)
+  t.true(arrayBuffers - before.arrayBuffers < 2 ** 24)
+  t.is(arrays.length, 3)
+})
+
+test.serial('memory that was moved to another buffer stays, and stays shared', async (t) => {
+  const before = segments()
+  const view = mp.share(new Uint8Array(4 * MEBIBYTE).fill(5))
+  const [connection, theirs] = mp.Pipe()
+  const child = new mp.Process({ target: takeAndDrop, args: [theirs] })
+  child.start()
+  theirs.close()
+  connection.sendSync(view)
+  await within('the answer', connection.recv(), 60_000)
+  const move = () => {
+    const { buffer } = view
+    try {
+      return new Uint8Array(structuredClone(buffer, { transfer: [buffer] }))
+    } catch (error) {
+      // It is no error to refuse this.
+      t.is((error as Error).name, 'DataCloneError')
+      return view
+    }
+  }
+  const moved = move()
+  for (let i = 0; i < 5; i++) await nextTurn()
+  t.deepEqual([moved.length, moved[0], moved.at(-1)], [4 * MEBIBYTE, 6, 5])
+  if (moved !== view) {
+    t.is(view.length, 0)
+    // What has no memory any more is none of ours.
+    connection.sendSync(mp.share(new Uint8Array(1)))
+    await within('the answer', connection.recv(), 60_000)
+  }
+  connection.sendSync(null)
+  await child.join()
+  connection.close()
+  child.close()
+  t.true(segments() > before)
+})
+
+test('memory that was moved to another thread outlives the first', async (t) => {
+  const outcome = await program(
+    t,
+    `
+import { once } from 'node:events'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url))
+  const [bytes] = await once(worker, 'message')
+  await once(worker, 'exit')
+  let sum = 0
+  for (let i = 0; i < bytes.length; i += 4096) sum += bytes[i]
+  bytes.fill(2)
+  console.log(bytes.length, sum, bytes.at(-1))
+} else {
+  const view = mp.share(new Uint8Array(8 << 20).fill(1))
+  parentPort.postMessage(view, [view.buffer])
+}
+`,
+  )
+  t.deepEqual([outcome.code, outcome.stdout.trim()], [0, '8388608 2048 2'], outcome.stderr)
+})
+
+test('a thread that ends, and one that is ended, leave nothing mapped', async (t) => {
+  const outcome = await program(
+    t,
+    `
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+const segments = () => readFileSync('/proc/self/maps', 'utf8').split('/memfd:node-multiprocessing').length - 1
+if (isMainThread) {
+  for (const workerData of ['ends', 'is ended']) {
+    const worker = new Worker(new URL(import.meta.url), { workerData })
+    const ended = once(worker, 'exit')
+    const [mapped] = await once(worker, 'message')
+    if (workerData === 'is ended') await worker.terminate()
+    await ended
+    console.log(mapped > 3, segments())
+  }
+} else {
+  globalThis.views = [100, 2 << 20, 3 << 20, 64 << 20].map((size) => mp.share(new Uint8Array(size)))
+  parentPort.postMessage(segments())
+  if (workerData === 'is ended') setInterval(() => {}, 1000)
+}
+`,
+  )
+  // One segment is kept for blocks to come.
+  t.deepEqual([outcome.code, outcome.stdout.trim().split('\n')], [0, ['true 1', 'true 1']])
+})
+
+test.serial(
+  'the one buffer of a block is found for as long as it lives, and a new one then',
+  async (t) => {
+    const [a, b] = mp.Pipe()
+    const view = mp.share(new Float64Array([1, 2]))
+    const received = () => {
+      a.sendSync(view)
+      return b.recvSync<Float64Array>()
+    }
+    t.is(received().buffer, view.buffer)
+    // A hundred more that are known, so that those that are gone are looked for.
+    const others = Array.from({ length: 100 }, (_, i) => mp.share(new Uint8Array([i])))
+    a.sendSync(others)
+    t.deepEqual(
+      b.recvSync<Uint8Array[]>().map(({ buffer }) => buffer),
+      others.map(({ buffer }) => buffer),
+    )
+    t.is(received().buffer, view.buffer)
+    // One that is on its way, and nobody has any more.
+    const gone = (() => {
+      const sent = mp.share(new Uint8Array([1, 2, 3]))
+      a.sendSync(sent)
+      return new WeakRef(sent)
+    })()
+    t.true(await isCollected(gone))
+    t.deepEqual(b.recvSync(), new Uint8Array([1, 2, 3]))
+    a.close()
+    b.close()
+  },
+)
