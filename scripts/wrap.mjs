@@ -1,5 +1,7 @@
-// Writes the ES modules of dist/: each names what its CommonJS twin exports.
-import { writeFileSync } from 'node:fs'
+// Writes the ES modules of dist/: each names what its CommonJS twin exports. And sees that the large file is as
+// its readers expect it.
+import { isAscii } from 'node:buffer'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { entries } from './entries.mjs'
 
@@ -22,6 +24,10 @@ const mainProcess = [
 ]
 
 const require = createRequire(import.meta.url)
+
+if (!isAscii(readFileSync(new URL('../dist/multiprocessing.cjs', import.meta.url)))) {
+  throw new Error('dist/multiprocessing.cjs is not all ASCII')
+}
 
 for (const entry of entries.filter((name) => !internal.has(name))) {
   const names = Object.keys(require(`../dist/${entry}.cjs`)).filter((name) => !special.has(name))

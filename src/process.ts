@@ -439,6 +439,8 @@ atExitEndChildren(() => {
   const children = childrenThatRun().map(
     (process_) => [process_, stateOf(process_).child!] as const,
   )
+  // Asking for the time has node load what it has for that, which takes longer than all the rest.
+  if (children.length === 0) return
   const daemons = children.filter(([process_]) => stateOf(process_).daemon)
   for (const [, child] of daemons) child.signal(constants.signals.SIGTERM)
   const end = performance.now() + GRACE

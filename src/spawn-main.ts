@@ -52,7 +52,8 @@ if (told === 'forkserver') {
 /** Loads the package's one large file as `require` would, but for where its code comes from. */
 const load = (): Script => {
   const cachedData = cached()
-  const script = new Script(Module.wrap(readFileSync(filename, 'utf8')), {
+  // It is all ASCII.
+  const script = new Script(Module.wrap(readFileSync(filename, 'latin1')), {
     filename,
     ...(cachedData ? { cachedData } : {}),
   })

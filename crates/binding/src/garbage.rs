@@ -70,8 +70,8 @@ pub fn collect_uncounted(env: &Env, bytes: &AtomicI64) -> Result<()> {
     UNCOUNTED.with(|memory| memory.collect(env, room, || Ok(bytes.load(Ordering::Relaxed))))
 }
 
-/// V8 begins to collect for much less, but at its leisure. This is done at once, and takes a millisecond or two
-/// even if little is in use.
+/// V8 itself begins to collect for much less, but bit by bit. This is done at once, and takes milliseconds even
+/// if little is in use.
 fn room_for_shared() -> i64 {
     static ROOM: OnceLock<i64> = OnceLock::new();
     *ROOM.get_or_init(|| {
