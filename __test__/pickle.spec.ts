@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import * as mp from 'node-multiprocessing'
 import { Client, ClientSync, Listener, wait, waitSync } from 'node-multiprocessing/connection'
 import * as subpath from 'node-multiprocessing/pickle'
+import { program } from './fixtures/process-programs.js'
 import { described } from './helpers/described.js'
 import { pythonValue } from './helpers/python-values.js'
 import { underWatchdog } from './helpers/watchdog.js'
@@ -464,3 +465,29 @@ test.serial('servers of Node’s can be waited for', (t) =>
     t.deepEqual(await wait([server]), [server])
   }),
 )
+
+test('the main module has all of it, and loads it when something of it is used', async (t) => {
+  t.deepEqual(Object.keys(pickle).sort(), Object.keys(subpath).sort())
+  for (const [name, value] of Object.entries(subpath)) t.is(Object(pickle)[name], value)
+  const outcome = await program(
+    t,
+    `
+import { createRequire } from 'node:module'
+const { cache } = createRequire(import.meta.url)
+const loaded = () =>
+  ['pickling', 'managing'].map((name) => Object.keys(cache).some((file) => file.endsWith('/' + name + '.cjs')))
+if (mp.isMainProcess) {
+  console.log(...loaded())
+  console.log(mp.pickle.loads(mp.pickle.dumps(7)), ...loaded())
+  const manager = await mp.Manager()
+  console.log((await manager.list([8])).constructor.name, ...loaded())
+  await manager.shutdown()
+}
+`,
+  )
+  t.deepEqual(
+    [outcome.code, outcome.stdout.trim().split('\n')],
+    [0, ['false false', '7 true false', 'ListProxy true true']],
+    outcome.stderr,
+  )
+})

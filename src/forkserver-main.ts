@@ -21,6 +21,7 @@ import { forgetFound, provideReference } from './functions.js'
 import { native } from './native.js'
 import { END } from './native-status.js'
 import { takeObjectFromFile } from './objects.js'
+import { managers } from './on-demand.js'
 import { rehearsePoolWorker } from './pool-rehearsal.js'
 import { preloadModules } from './preload.js'
 import {
@@ -74,6 +75,8 @@ export const runForkServer = async (compiledCode?: () => Uint8Array): Promise<vo
     log('the fork server could not rehearse a pool: %o', error)
   })
   setFlags('--lazy-feedback-allocation')
+  // A child that uses a manager shares what loading it has made.
+  managers()
   waiting = true
   if (compiledCode) publishCode(descriptors.codeCache, compiledCode)
   await preloadModules(settings.preload)

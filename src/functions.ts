@@ -17,6 +17,7 @@ import {
   specialOf,
   witnesses,
 } from './module-imports.js'
+import { managers } from './on-demand.js'
 import { refuseInstances } from './private-fields.js'
 import { rebuild } from './rebuild-function.js'
 
@@ -53,9 +54,10 @@ const exportOfImported = (fn: AnyFunction): Reference | undefined => {
 }
 
 const resolve = (reference: Reference, anything: boolean): unknown => {
+  const { module, path } = reference
   const known = resolved.get(keyOf(reference))
   if (known) return known
-  const { module, path } = reference
+  if (module === OWN && !knowsManagers) return resolveOfManagers(reference, anything)
   const found = findIn(rootOf(reference), reference)
   if (typeof found === 'function') note(found, reference)
   else if (anything) {
@@ -64,6 +66,15 @@ const resolve = (reference: Reference, anything: boolean): unknown => {
     throw new UnpicklingError(`${module} exports ${path.join('.')}, which is no function or class`)
   }
   return found
+}
+
+let knowsManagers = false
+
+/** Of what is our own and not known yet, managers may know. */
+const resolveOfManagers = (reference: Reference, anything: boolean): unknown => {
+  knowsManagers = true
+  managers()
+  return resolve(reference, anything)
 }
 
 /** What the path of a reference begins at. */

@@ -74,6 +74,7 @@ export {
   OSError,
   PicklingError,
   ProcessError,
+  RemoteError,
   RemoteTraceback,
   RuntimeError,
   SystemExit,
@@ -88,12 +89,8 @@ export {
   type FunctionExplanation,
 } from './explain.js'
 export { getLogger, type Logger, logToStderr } from './logger.js'
-export {
-  Manager,
-  type ManagerOptions,
-  ManagerSync,
-  RemoteError,
-} from './managers.js'
+export { Manager, ManagerSync } from './manager.js'
+export type { ManagerOptions } from './managers.js'
 export * as pickle from './pickle.js'
 export {
   AsyncResult,

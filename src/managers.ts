@@ -4,6 +4,7 @@
  * @module
  */
 export { RemoteError } from './errors.js'
+export { Manager, ManagerSync } from './manager.js'
 export {
   BaseManager,
   type Creators,
@@ -50,7 +51,7 @@ export { Server } from './managers/server.js'
 export { type SetCalls, SetProxy, type SetSource } from './managers/set-proxy.js'
 export { SharedMemoryManager } from './managers/shared-memory-manager.js'
 export { Slice, slice } from './managers/slice.js'
-export { Manager, ManagerSync, SyncManager } from './managers/sync-manager.js'
+export { SyncManager } from './managers/sync-manager.js'
 export type { TlsOptions } from './managers/tls.js'
 export {
   type ArrayCalls,

@@ -3,7 +3,7 @@
  * @module
  */
 import { ValueError } from './errors.js'
-import { dumps, loads } from './pickle.js'
+import { pickle } from './on-demand.js'
 import { show } from './waiting.js'
 
 /** How objects become bytes, and bytes objects. */
@@ -29,7 +29,10 @@ export const isPickle = (serializer: unknown = 'native'): boolean => {
   throw new ValueError(`a serializer is 'native' or 'pickle' here, not ${show(serializer)}`)
 }
 
-const PICKLE: CustomSerializer = { dumps: (value) => dumps(value), loads: (bytes) => loads(bytes) }
+const PICKLE: CustomSerializer = {
+  dumps: (value) => pickle().dumps(value),
+  loads: (bytes) => pickle().loads(bytes),
+}
 
 /**
  * What turns objects into bytes; nothing when they are native messages.

@@ -8,6 +8,7 @@ export { HEADROOM, MAXIMUM_DEPTH, OUT_OF_BAND_THRESHOLD } from './format.js'
 export {
   type AnyFunction,
   type BufferTransport,
+  bringReducers,
   type CapturedVariable,
   type DecodeContext,
   deferReducers,

@@ -258,9 +258,25 @@ export const registeredFor = (prototype: object): AnyReducer | undefined => {
   return undefined
 }
 
+/** What brings the reducers whose names begin so, up to a dot. */
+const onDemand = new Map<string, () => void>()
+
+/** Calls a function when a name is met for the first time that begins so, and nobody has registered. */
+export const bringReducers = (prefix: string, bring: () => void): void => {
+  onDemand.set(prefix, bring)
+}
+
 /** The reducer with this name. */
-export const reducerNamed = (name: string): AnyReducer | undefined =>
-  (byName.get(name) ?? (registerDeferred() ? byName.get(name) : undefined))?.reducer
+export const reducerNamed = (name: string): AnyReducer | undefined => {
+  const known = byName.get(name) ?? (registerDeferred() ? byName.get(name) : undefined)
+  if (known) return known.reducer
+  const prefix = name.slice(0, Math.max(0, name.indexOf('.')))
+  const bring = onDemand.get(prefix)
+  if (!bring) return undefined
+  onDemand.delete(prefix)
+  bring()
+  return reducerNamed(name)
+}
 
 const without = (what: string) => (): never => {
   throw new Error(`functions and classes cannot be ${what} here`)

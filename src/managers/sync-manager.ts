@@ -99,24 +99,3 @@ export interface SyncManager {
 export class SyncManager extends BaseManager {}
 
 registerBuiltin(SyncManager, Object.keys(defaultTypes))
-
-/**
- * Starts a manager with the usual types, and returns it. It ends with this process, and by `shutdown()` or
- * at the end of a block with `await using`.
- *
- * @throws What {@link BaseManager.start} throws.
- *
- * Mirrors `multiprocessing.Manager`.
- */
-export const Manager = async (options?: ManagerOptions): Promise<SyncManager> => {
-  const manager = new SyncManager(options)
-  await manager.start()
-  return manager
-}
-
-/** The same, blocking until the server serves. */
-export const ManagerSync = (options?: ManagerOptions): SyncManager => {
-  const manager = new SyncManager(options)
-  manager.startSync()
-  return manager
-}
