@@ -22,8 +22,8 @@ use napi::{Env, Error, Result, Status, sys};
 
 use crate::garbage;
 
-/// Node 20, 22, 24 and 26, as `process.versions.modules`. Electron has numbers of its own.
-const KNOWN: [&str; 4] = ["115", "127", "137", "147"];
+/// Node 20 and 22 to 26, as `process.versions.modules`. Electron has numbers of its own.
+const KNOWN: [&str; 6] = ["115", "127", "131", "137", "141", "147"];
 
 /// Shared memory of more bytes is not counted by V8. Less it may count: its limits are far above that, and
 /// it collects such buffers with its other young objects.
