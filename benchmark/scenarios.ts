@@ -27,6 +27,7 @@ import {
 } from './shared-memory/scenario.js'
 import { sharedCounter, typedArrayReads } from './shared-values/scenario.js'
 import { startAndJoin } from './start-and-join/scenario.js'
+import { startImport } from './start-import/scenario.js'
 import { startMemory } from './start-memory/scenario.js'
 import { startPreload } from './start-preload/scenario.js'
 import { waitIdle } from './waiting/scenario.js'
@@ -36,6 +37,7 @@ export const scenarios: readonly Scenario[] = [
   startAndJoin,
   startMemory,
   startPreload,
+  startImport,
   closureFirst,
   closureAgain,
   objectRoundTrip,
