@@ -18,8 +18,8 @@ const pickleOnDemand = {
   },
 }
 
-// A child starts faster from one file than from thirty, and CommonJS loads faster than ES modules, so all
-// of the facade is one CommonJS chunk. What programs import are ES modules that name its parts; they are
+// A child starts faster from one file than from thirty, and CommonJS loads faster than ES modules, so the
+// facade is one CommonJS chunk, but for what many programs do not use. What programs import are ES modules that name its parts; they are
 // written by scripts/wrap.mjs. There is one instance, however it is reached. Without letters beyond ASCII its
 // text takes V8 half the memory, and no decoder.
 export default defineConfig({

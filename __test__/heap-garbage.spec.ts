@@ -1,5 +1,6 @@
 /** When the memory of blocks is let go that nobody has any more, and when V8 looks for it. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import * as mp from 'node-multiprocessing'
 import { within } from './fixtures/connection-patience.js'
@@ -117,6 +118,83 @@ if (isMainThread) {
 `,
   )
   t.deepEqual([outcome.code, outcome.stdout.trim()], [0, '8388608 2048 2'], outcome.stderr)
+})
+
+testOfV8('a copy of the process has memory that was moved to its thread', async (t) => {
+  const outcome = await program(
+    t,
+    `
+import { once } from 'node:events'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url))
+  const received = await once(worker, 'message')
+  await once(worker, 'exit')
+  const sum = () => received[0].reduce((sum, bytes) => sum + bytes.at(-1) + bytes.length, 0)
+  const child = new (mp.getContext('fork').Process)({ target: () => process.exit(sum() % 251) })
+  child.start()
+  await child.join()
+  console.log(child.exitcode === sum() % 251, sum())
+} else {
+  const views = [5000, 8 << 20].map((size) => mp.share(new Uint8Array(size).fill(7)))
+  parentPort.postMessage(views, views.map(({ buffer }) => buffer))
+}
+`,
+    { execArgv: ['--single-threaded', '--v8-pool-size=1'] },
+  )
+  t.deepEqual([outcome.code, outcome.stdout.trim()], [0, 'true 8393622'], outcome.stderr)
+})
+
+test('an array without its memory is not sent', (t) => {
+  const [a, b] = mp.Pipe()
+  for (const size of [100, 3 * MEBIBYTE]) {
+    const shared = mp.RawArray('B', size)
+    const buffer = shared.typedArray().buffer as ArrayBuffer
+    try {
+      structuredClone(buffer, { transfer: [buffer] })
+    } catch {
+      // Then it has its memory still.
+    }
+    if (buffer.byteLength === 0) {
+      t.throws(() => a.sendSync(shared), { instanceOf: mp.PicklingError, message: /was moved/ })
+    } else {
+      a.sendSync(shared)
+      t.is(b.recvSync(), shared)
+    }
+  }
+  a.close()
+  b.close()
+})
+
+test('two copies of the package in a thread have the same memory', async (t) => {
+  const outcome = await program(
+    t,
+    `
+import { createRequire } from 'node:module'
+const require = createRequire(process.argv[2])
+const load = () => {
+  for (const file of Object.keys(require.cache)) {
+    if (file.endsWith('.cjs')) delete require.cache[file]
+  }
+  return require('./dist/index.cjs')
+}
+const [ours, theirs] = [load(), load()]
+const [a, b] = ours.Pipe()
+const end = new theirs.Connection(b.fileno())
+const [c, d] = theirs.Pipe()
+for (const view of [new Uint8Array([1, 2, 3]), new Uint8Array(3 << 20).fill(4)].map((bytes) => ours.share(bytes))) {
+  a.sendSync(view)
+  const received = end.recvSync()
+  received[0] = 9
+  c.sendSync(received)
+  const again = d.recvSync()
+  console.log(ours.Pipe !== theirs.Pipe, again.buffer === received.buffer, view[0], again.length)
+}
+`,
+    { args: [fileURLToPath(new URL('../../index.js', import.meta.url))] },
+  )
+  const lines = outcome.stdout.trim().split('\n')
+  t.deepEqual([outcome.code, lines], [0, ['true true 9 3', 'true true 9 3145728']], outcome.stderr)
 })
 
 test('a thread that ends, and one that is ended, leave nothing mapped', async (t) => {

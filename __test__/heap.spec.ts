@@ -232,6 +232,23 @@ for (const method of mp.getAllStartMethods()) {
   })
 }
 
+for (const method of mp.getAllStartMethods()) {
+  test(`shared memory without bytes comes in [${method}]`, async (t) => {
+    const [connection, theirs] = mp.Pipe()
+    const child = new (mp.getContext(method).Process)({ target: others.sendEmpty, args: [theirs] })
+    child.start()
+    theirs.close()
+    const received = connection.recv<[Float64Array, ArrayLike<number>, ArrayLike<number>]>()
+    const [view, raw, array] = await within('the message', received, 60_000)
+    t.deepEqual([view.length, raw.length, array.length], [0, 0, 0])
+    t.true(view instanceof Float64Array)
+    t.is((await roundTrip(array)).length, 0)
+    await child.join()
+    child.close()
+    connection.close()
+  })
+}
+
 test('descriptions that no honest peer sends', async (t) => {
   const block = allocate(100)
   // Sending it once tells where it is.

@@ -72,8 +72,8 @@ let knowsManagers = false
 
 /** Of what is our own and not known yet, managers may know. */
 const resolveOfManagers = (reference: Reference, anything: boolean): unknown => {
-  knowsManagers = true
   managers()
+  knowsManagers = true
   return resolve(reference, anything)
 }
 

@@ -11,7 +11,7 @@ import {
   registerBufferTransport,
   useBufferTransport,
 } from './codec/index.js'
-import { UnpicklingError, ValueError } from './errors.js'
+import { PicklingError, UnpicklingError, ValueError } from './errors.js'
 import { native } from './native.js'
 import { checked, errorOf } from './native-status.js'
 import { show } from './waiting.js'
@@ -57,6 +57,8 @@ class HeapBlock implements Block {
   readonly offset: number
   #tag = 0
   #tagOf = -1
+  /** How many bytes it has, also when its buffer has them no more. */
+  readonly size: number
   /** Whether it may come in, and is to be this one then. */
   isKnown: boolean
   object: object | undefined
@@ -73,6 +75,7 @@ class HeapBlock implements Block {
     this.segment = segment
     this.offset = offset
     this.isKnown = isKnown
+    this.size = buffer.byteLength
     blocks.set(buffer, this)
     if (mayBeCopied) this.know()
     if (buffer.byteLength === 0) emptyBlocks.register(buffer, handle)
@@ -129,14 +132,18 @@ type BlockState = readonly [index: number, offset: number, size: number]
 /**
  * What of a block travels. The message keeps it in use until it is received.
  *
- * @throws OSError `EMFILE` when no descriptor can be had for the message.
+ * @throws PicklingError when another buffer has its memory now; OSError `EMFILE` when no descriptor can be had
+ *   for the message.
  */
 export const reduceBlock = (block: Block, context: EncodeContext): unknown => {
-  const { handle, segment, offset, buffer } = block as HeapBlock
+  const { handle, segment, offset, size, buffer } = block as HeapBlock
+  if (buffer.byteLength !== size) {
+    throw new PicklingError('the memory of a shared object was moved to another buffer')
+  }
   ;(block as HeapBlock).know()
   const { fd, index } = context.own(`segment ${segment}`, () => openLease(handle))
   checked(native.leaseBlock(handle, fd), 'fcntl')
-  const state: BlockState = [index, offset, buffer.byteLength]
+  const state: BlockState = [index, offset, size]
   return state
 }
 

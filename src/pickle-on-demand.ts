@@ -1,6 +1,6 @@
 /**
  * What `pickle` of the package's main module is when it runs: the exports of `pickle.ts`, which is loaded
- * when one of them is used. (`rolldown.config.mjs` puts it there.)
+ * when one of them is used. (`rolldown.config.mjs` puts it there.) A test sees that no name is missing.
  * @module
  */
 import { pickle as load } from './on-demand.js'

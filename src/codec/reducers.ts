@@ -273,8 +273,8 @@ export const reducerNamed = (name: string): AnyReducer | undefined => {
   const prefix = name.slice(0, Math.max(0, name.indexOf('.')))
   const bring = onDemand.get(prefix)
   if (!bring) return undefined
-  onDemand.delete(prefix)
   bring()
+  onDemand.delete(prefix)
   return reducerNamed(name)
 }
 

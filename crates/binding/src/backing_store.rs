@@ -13,25 +13,28 @@
 //! is Node-API after all.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
-use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Unknown};
+use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Error, Result, Status, sys};
 
 use crate::garbage;
 
-/// Node 20 and 22 to 26, as `process.versions.modules`. Electron has numbers of its own.
-const KNOWN: [&str; 6] = ["115", "127", "131", "137", "141", "147"];
+/// Versions of Node whose ABI has been looked at.
+const KNOWN: [u32; 6] = [20, 22, 23, 24, 25, 26];
 
-/// Shared memory of more bytes is not counted by V8. Less it may count: its limits are far above that, and
-/// it collects such buffers with its other young objects.
-const SHORT: usize = 2 << 20;
+/// Shared memory of more bytes is not counted by V8. Less it may count: its limits are far above that.
+const LARGEST_COUNTED: usize = 2 << 20;
+
+/// From here on it is asked whether there is garbage to be collected, before V8 has more to count.
+const WORTH_ASKING: usize = 64 << 10;
 
 thread_local! {
     /// The bytes of this environment's buffers that V8 does not count.
-    static UNCOUNTED: Arc<AtomicI64> = Arc::default();
+    static UNCOUNTED_BYTES: Arc<AtomicI64> = Arc::default();
 }
 
 /// Who has the memory.
@@ -39,7 +42,7 @@ thread_local! {
 pub enum Owner {
     /// The buffer: the memory is free when `kept` is dropped.
     Buffer,
-    /// Others, too.
+    /// Others, too. V8 is not to count it, unless it is little.
     Shared,
 }
 
@@ -60,8 +63,8 @@ pub unsafe fn array_buffer<'env, K: Send + 'static>(
 ) -> Result<Unknown<'env>> {
     let start = start.as_ptr().cast::<c_void>();
     let value = match V8::of(env) {
-        Some(v8) if owner == Owner::Shared && length > SHORT => {
-            let uncounted = UNCOUNTED.with(Arc::clone);
+        Some(v8) if owner == Owner::Shared && length > LARGEST_COUNTED => {
+            let uncounted = UNCOUNTED_BYTES.with(Arc::clone);
             garbage::collect_uncounted(env, &uncounted)?;
             uncounted.fetch_add(length as i64, Ordering::Relaxed);
             let kept = (kept, Uncounted(uncounted, length as i64));
@@ -69,7 +72,9 @@ pub unsafe fn array_buffer<'env, K: Send + 'static>(
             unsafe { v8.array_buffer(start, length, v8.empty_deleter, kept) }
         }
         Some(v8) => {
-            garbage::collect_counted(env)?;
+            if length >= WORTH_ASKING {
+                garbage::collect_counted(env)?;
+            }
             // SAFETY: the caller's promise.
             unsafe { v8.array_buffer(start, length, leave_alone, kept) }
         }
@@ -96,12 +101,13 @@ type Deleter = unsafe extern "C" fn(*mut c_void, usize, *mut c_void);
 /// What V8 calls when it lets go of counted memory. The control block does what is to be done.
 unsafe extern "C" fn leave_alone(_data: *mut c_void, _length: usize, _deleter_data: *mut c_void) {}
 
-/// `std::unique_ptr<v8::BackingStore>`, as it is returned: in memory of the caller's. All structures of more
-/// than two words are, so here is one.
+/// `std::unique_ptr<v8::BackingStore>`. As that has a destructor, C++ returns it through a hidden pointer to
+/// memory of the caller's. Rust does so with structures of more than 16 bytes; hence the filling, which nobody
+/// writes.
 #[repr(C)]
 struct UniquePointer {
     store: *mut c_void,
-    _more: [usize; 3],
+    _filling: [MaybeUninit<usize>; 3],
 }
 
 /// `std::shared_ptr<v8::BackingStore>` of libstdc++. Where it is another library's, the name of
@@ -112,7 +118,7 @@ struct SharedPointer<K> {
     control: *mut Control<K>,
 }
 
-/// `std::_Sp_counted_base`, and what is ours: the same since the first versions of libstdc++ that had it.
+/// `std::_Sp_counted_base`, with atomic counts as it has them on these machines, and what is ours.
 #[repr(C)]
 struct Control<K> {
     functions: *const [Function<K>; 5],
@@ -218,12 +224,13 @@ impl V8 {
     /// The functions, where they can be relied on.
     fn of(env: &Env) -> Option<&'static Self> {
         static FOUND: OnceLock<Option<V8>> = OnceLock::new();
-        FOUND
-            .get_or_init(|| {
-                let is_known = KNOWN.contains(&modules(env).ok()?.as_str());
-                (is_known && allows_external(env)).then(Self::find)?
-            })
-            .as_ref()
+        if let Some(found) = FOUND.get() {
+            return found.as_ref();
+        }
+        let is_known = KNOWN.contains(&env.get_node_version().ok()?.major);
+        // An error, in a thread that is about to end, says nothing about the next one.
+        let found = (is_known && allows_external(env).ok()?).then(Self::find);
+        FOUND.get_or_init(|| found.flatten()).as_ref()
     }
 
     #[cfg(all(
@@ -292,18 +299,16 @@ impl V8 {
     }
 }
 
-fn modules(env: &Env) -> Result<String> {
-    let process: Object<'_> = env.get_global()?.get_named_property("process")?;
-    let versions: Object<'_> = process.get_named_property("versions")?;
-    versions.get_named_property("modules")
-}
-
-/// Whether memory may be somebody else's than V8's.
-fn allows_external(env: &Env) -> bool {
+/// Whether memory may be somebody else's than V8's: not in Electron, whose V8 is not Node's either.
+fn allows_external(env: &Env) -> Result<bool> {
     static BYTE: AtomicU8 = AtomicU8::new(0);
     let start = BYTE.as_ptr().cast::<c_void>();
     // SAFETY: the byte is always there.
-    unsafe { external_array_buffer(env.raw(), start, 1, ()) }.is_ok()
+    match unsafe { external_array_buffer(env.raw(), start, 1, ()) } {
+        Ok(_) => Ok(true),
+        Err(error) if error.status == Status::NoExternalBuffersAllowed => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The same by Node-API.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-/// At most one part in so many of the time goes into it, as long as there is no more than the most.
+/// At most one part in so many of the time goes into it, as long as there is room for more.
 const SHARE: u32 = 8;
 
 /// More than V8 bears without collecting at once.
@@ -32,7 +32,8 @@ struct Memory {
     next: Cell<Option<Instant>>,
 }
 
-/// What may come on top of what was left the last time: when there is time, and in any case.
+/// What may come on top of what was left the last time. Up to `some` nothing is done, above it unless it was
+/// done a moment ago, and above `most` always.
 struct Room {
     some: i64,
     most: i64,
@@ -46,12 +47,7 @@ thread_local! {
 /// To be called before memory for a large buffer is allocated: has V8 collect if there is much outside its
 /// heap that it has not looked at. The time that goes into it is limited, as what is in use is only found
 /// out by looking.
-#[napi]
-pub fn collect_if_needed(env: &Env) -> Result<()> {
-    collect_counted(env)
-}
-
-/// The same, from here.
+#[napi(js_name = "collectIfNeeded")]
 pub fn collect_counted(env: &Env) -> Result<()> {
     let room = Room {
         some: 96 << 20,

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 
 use crate::backing_store::{self, Owner};
-use crate::known_buffers::{self, BlockPlace};
+use crate::known_buffers;
 use crate::status;
 
 static HEAP: Mutex<Option<Heap>> = Mutex::new(None);
@@ -39,18 +40,20 @@ pub fn allocate_block(env: &Env, size: f64) -> Result<Either<f64, Array<'_>>> {
         Ok(block) => block,
         Err(error) => return Ok(Either::A(status::system(&error))),
     };
-    let buffer = array_buffer(env, &block)?;
+    let buffer = array_buffer(env, &block, Use(block.handle))?;
     let mut parts = env.create_array(4)?;
     parts.set(0, block.handle as f64)?;
     parts.set(1, block.place)?;
     parts.set(2, block.offset as f64)?;
-    parts.set(3, buffer)?;
+    if let Some(buffer) = buffer {
+        parts.set(3, buffer)?;
+    }
     Ok(Either::B(parts))
 }
 
 /// Takes up a block that came in a message beside this descriptor, which stays open: `[handle, segment,
-/// buffer]`, or a status. Where this thread knows a buffer over the block, it is that, and the handle is not
-/// a new one. The buffer is undefined for a block of no bytes. Throws for what is no block.
+/// buffer]`, or a status. Where this thread knows a buffer over the block, it is that, and its handle. The
+/// buffer is undefined for a block of no bytes. Throws for what is no block.
 #[napi(ts_return_type = "number | [number, number, ArrayBuffer | undefined]")]
 pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Either<f64, Array<'_>>> {
     let environment = this_environment(env)?;
@@ -64,24 +67,19 @@ pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Either
         Err(AttachError::Malformed(why)) => return Err(Error::from_reason(why)),
         Err(AttachError::System(error)) => return Ok(Either::A(status::system(&error))),
     };
-    let place = BlockPlace::of(&block);
-    let buffer = match known_buffers::get(env, place)? {
-        Some(buffer) => {
-            with_heap(|heap| heap.release(block.handle));
-            Some(buffer)
-        }
-        None => {
-            let buffer = array_buffer(env, &block)?;
-            if let Some(buffer) = &buffer {
-                known_buffers::insert(env, place, buffer)?;
-            }
-            buffer
-        }
-    };
+    let new_use = Use(block.handle);
     let mut parts = env.create_array(3)?;
-    parts.set(0, block.handle as f64)?;
     parts.set(1, block.place)?;
-    parts.set(2, buffer)?;
+    if let Some((handle, buffer)) = known_buffers::get(env, &block)? {
+        parts.set(0, handle as f64)?;
+        parts.set(2, buffer)?;
+        return Ok(Either::B(parts));
+    }
+    parts.set(0, block.handle as f64)?;
+    if let Some(buffer) = array_buffer(env, &block, new_use)? {
+        known_buffers::insert(env, &block, &buffer)?;
+        parts.set(2, buffer)?;
+    }
     Ok(Either::B(parts))
 }
 
@@ -93,7 +91,7 @@ pub fn know_block(
     #[napi(ts_arg_type = "ArrayBuffer")] buffer: Unknown<'_>,
 ) -> Result<()> {
     match block(handle) {
-        Some(block) => known_buffers::insert(env, BlockPlace::of(&block), &buffer),
+        Some(block) => known_buffers::insert(env, &block, &buffer),
         None => Ok(()),
     }
 }
@@ -247,13 +245,13 @@ fn this_environment(env: &Env) -> Result<u32> {
     Ok(number)
 }
 
-/// The block's bytes, if there are any; it is given back when the buffer is collected, and at once when
-/// there can be none.
-fn array_buffer<'env>(env: &'env Env, block: &Block) -> Result<Option<Unknown<'env>>> {
+/// The block's bytes, if there are any; its use ends when the buffer is collected, and at once when there can
+/// be none. That of a block of no bytes does not end here.
+fn array_buffer<'env>(env: &'env Env, block: &Block, kept: Use) -> Result<Option<Unknown<'env>>> {
     if block.size == 0 {
+        mem::forget(kept);
         return Ok(None);
     }
-    let kept = Use(block.handle);
     let start = (block.start()).ok_or_else(|| Error::from_reason("the block is outside"))?;
     with_heap(|heap| heap.hold(block.handle));
     // SAFETY: the memory is mapped for as long as the block is in the heap, and one that is held is taken out

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ptr;
 
 use mp_shm::Block;
+use mp_shm::heap::Handle;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, JsValue, Result, check_status, sys};
 
@@ -19,8 +20,8 @@ thread_local! {
 }
 
 /// Where a block is: the same for all uses of it in this process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BlockPlace {
+#[derive(PartialEq, Eq, Hash)]
+struct BlockPlace {
     segment: u32,
     offset: usize,
     size: usize,
@@ -28,7 +29,7 @@ pub struct BlockPlace {
 
 #[derive(Default)]
 struct Known {
-    references: HashMap<BlockPlace, WeakReference>,
+    references: HashMap<BlockPlace, (Handle, WeakReference)>,
     /// How many there were when those that are gone had been taken out.
     left: usize,
 }
@@ -40,7 +41,7 @@ struct WeakReference {
 }
 
 impl BlockPlace {
-    pub fn of(block: &Block) -> Self {
+    fn of(block: &Block) -> Self {
         Self {
             segment: block.place,
             offset: block.offset,
@@ -49,26 +50,30 @@ impl BlockPlace {
     }
 }
 
-/// The buffer that this thread has over a block, if it is known and lives, and still has its memory.
-pub fn get(env: &Env, place: BlockPlace) -> Result<Option<Unknown<'_>>> {
-    KNOWN.with_borrow(|known| match known.references.get(&place) {
-        Some(reference) => match reference.buffer()? {
-            // SAFETY: a value of this environment, had just now.
-            Some(value) => unsafe { Unknown::from_napi_value(env.raw(), value) }.map(Some),
-            None => Ok(None),
-        },
-        None => Ok(None),
+/// The buffer that this thread has over a block, and the number of that use of it; if it is known and lives,
+/// and still has its memory.
+pub fn get<'env>(env: &'env Env, block: &Block) -> Result<Option<(Handle, Unknown<'env>)>> {
+    KNOWN.with_borrow(|known| {
+        let Some((handle, reference)) = known.references.get(&BlockPlace::of(block)) else {
+            return Ok(None);
+        };
+        let Some(value) = reference.buffer()? else {
+            return Ok(None);
+        };
+        // SAFETY: a value of this environment, had just now.
+        let buffer = unsafe { Unknown::from_napi_value(env.raw(), value) }?;
+        Ok(Some((*handle, buffer)))
     })
 }
 
-/// Notes a buffer down.
-pub fn insert(env: &Env, place: BlockPlace, buffer: &Unknown<'_>) -> Result<()> {
+/// Notes down the buffer over this use of a block.
+pub fn insert(env: &Env, block: &Block, buffer: &Unknown<'_>) -> Result<()> {
     let reference = WeakReference::new(env.raw(), buffer.raw())?;
     KNOWN.with_borrow_mut(|known| {
-        known.references.insert(place, reference);
-        if known.references.len() > FEW.max(2 * known.left) {
-            let references = &mut known.references;
-            references.retain(|_, reference| reference.buffer().is_ok_and(|found| found.is_some()));
+        let references = &mut known.references;
+        references.insert(BlockPlace::of(block), (block.handle, reference));
+        if references.len() > FEW.max(2 * known.left) {
+            references.retain(|_, (_, buffer)| buffer.buffer().is_ok_and(|found| found.is_some()));
             known.left = references.len();
         }
     });

@@ -41,7 +41,7 @@ pub struct Block {
     pub size: usize,
     segment: Arc<Segment>,
     thread: Thread,
-    /// Whether it outlives its thread.
+    /// Whether only [`Heap::release`] ends its use.
     held: bool,
 }
 
@@ -287,7 +287,8 @@ impl Heap {
         place.is_some_and(|place| place.members.values().any(|member| member.tag() == tag))
     }
 
-    /// The block is in use until it is given back, also when its thread ends before.
+    /// The block is in use until it is given back, also when its thread ends before, and in a copy of the
+    /// process: its memory may be another thread's by then.
     pub fn hold(&mut self, handle: Handle) {
         if let Some(block) = self.blocks.get_mut(&handle) {
             block.held = true;
@@ -320,7 +321,8 @@ impl Heap {
         Ok(Leases(leases))
     }
 
-    /// In a copy of the process, of which only this thread is left: it has what its thread had, but is
+    /// In a copy of the process, of which only this thread is left: it has what its thread had, and what is
+    /// held, but is
     /// nobody's member, and decides about no segment. For what it is not given leases of, it makes some.
     ///
     /// # Errors
@@ -341,7 +343,8 @@ impl Heap {
             place.elsewhere.clear();
             place.made_here = false;
         }
-        self.release_all(|block| block.thread != thread);
+        // What is held may have become this thread's; if not, it stays until the copy ends.
+        self.release_all(|block| block.thread != thread && !block.held);
         for number in self.places.keys().copied().collect::<Vec<_>>() {
             self.leave_if_empty(number);
         }
