@@ -4,7 +4,7 @@
  */
 
 import type { PoolOptions } from '../pool.js'
-import { BaseManager, type ManagerOptions, registerBuiltin } from './base-manager.js'
+import { BaseManager, registerBuiltin } from './base-manager.js'
 import { defaultTypes } from './default-types.js'
 import type { DictProxy, DictSource } from './dict-proxy.js'
 import type { ListProxy } from './list-proxy.js'
