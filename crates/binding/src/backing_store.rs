@@ -33,7 +33,7 @@ const LARGEST_COUNTED: usize = 2 << 20;
 const WORTH_ASKING: usize = 64 << 10;
 
 thread_local! {
-    /// The bytes of this environment's buffers that V8 does not count.
+    /// The bytes of this environment's buffers that V8 does not count; each counts as some at least.
     static UNCOUNTED_BYTES: Arc<AtomicI64> = Arc::default();
 }
 
@@ -66,8 +66,9 @@ pub unsafe fn array_buffer<'env, K: Send + 'static>(
         Some(v8) if owner == Owner::Shared && length > LARGEST_COUNTED => {
             let uncounted = UNCOUNTED_BYTES.with(Arc::clone);
             garbage::collect_uncounted(env, &uncounted)?;
-            uncounted.fetch_add(length as i64, Ordering::Relaxed);
-            let kept = (kept, Uncounted(uncounted, length as i64));
+            let weight = (length as i64).max(garbage::weight_of_descriptor());
+            uncounted.fetch_add(weight, Ordering::Relaxed);
+            let kept = (kept, Uncounted(uncounted, weight));
             // SAFETY: the caller's promise.
             unsafe { v8.array_buffer(start, length, v8.empty_deleter, kept) }
         }

@@ -10,11 +10,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use mp_os::descriptor;
 use napi::{Env, Result};
 use napi_derive::napi;
 
 /// At most one part in so many of the time goes into it, as long as there is room for more.
 const SHARE: u32 = 8;
+
+/// How many times as much shared memory may stay when it is too early to look.
+const MOST_SHARED: i64 = 4;
 
 /// More than V8 bears without collecting at once.
 const TOO_MUCH: i64 = 1 << 46;
@@ -61,9 +65,26 @@ pub fn collect_uncounted(env: &Env, bytes: &AtomicI64) -> Result<()> {
     let some = room_for_shared();
     let room = Room {
         some,
-        most: 4 * some,
+        most: MOST_SHARED * some,
     };
     UNCOUNTED.with(|memory| memory.collect(env, room, || Ok(bytes.load(Ordering::Relaxed))))
+}
+
+/// Has V8 collect at once, and let go of what it finds.
+pub fn collect(env: &Env) -> Result<()> {
+    env.adjust_external_memory(TOO_MUCH)?;
+    env.adjust_external_memory(-TOO_MUCH)?;
+    Ok(())
+}
+
+/// How many bytes a piece of shared memory counts as at least, because it takes a descriptor: those that are
+/// not in use take a quarter of all descriptors, at most.
+pub fn weight_of_descriptor() -> i64 {
+    static WEIGHT: OnceLock<i64> = OnceLock::new();
+    *WEIGHT.get_or_init(|| {
+        let descriptors = i64::try_from(descriptor::most()).unwrap_or(i64::MAX);
+        MOST_SHARED * room_for_shared() / (descriptors / 4).max(1)
+    })
 }
 
 /// V8 itself begins to collect for much less, but bit by bit. This is done at once, and takes milliseconds even
@@ -102,8 +123,7 @@ impl Memory {
         if is_too_early && amount <= left.saturating_add(room.most) {
             return Ok(());
         }
-        env.adjust_external_memory(TOO_MUCH)?;
-        env.adjust_external_memory(-TOO_MUCH)?;
+        collect(env)?;
         self.left.set(now()?);
         let took: Duration = start.elapsed();
         self.next.set(start.checked_add(took * SHARE));

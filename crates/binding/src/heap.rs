@@ -18,8 +18,8 @@ use napi::{Env, Error, Result};
 use napi_derive::napi;
 
 use crate::backing_store::{self, Owner};
-use crate::known_buffers;
 use crate::status;
+use crate::{garbage, known_buffers};
 
 static HEAP: Mutex<Option<Heap>> = Mutex::new(None);
 
@@ -35,8 +35,9 @@ thread_local! {
 #[napi(ts_return_type = "number | [number, number, number, ArrayBuffer | undefined]")]
 pub fn allocate_block(env: &Env, size: f64) -> Result<Either<f64, Array<'_>>> {
     let environment = this_environment(env)?;
-    let made = whole(size).and_then(|size| with_heap(|heap| heap.allocate(environment, size)));
-    let block = match made {
+    let allocate =
+        || whole(size).and_then(|size| with_heap(|heap| heap.allocate(environment, size)));
+    let block = match or_after_collection(env, allocate, |error| Some(error))? {
         Ok(block) => block,
         Err(error) => return Ok(Either::A(status::system(&error))),
     };
@@ -62,7 +63,7 @@ pub fn attach_block(env: &Env, fd: i32, offset: f64, size: f64) -> Result<Either
         let file = descriptor::borrow(fd)?;
         with_heap(|heap| heap.attach(environment, file, offset, size))
     };
-    let block = match attach() {
+    let block = match or_after_collection(env, attach, AttachError::system)? {
         Ok(block) => block,
         Err(AttachError::Malformed(why)) => return Err(Error::from_reason(why)),
         Err(AttachError::System(error)) => return Ok(Either::A(status::system(&error))),
@@ -243,6 +244,23 @@ fn this_environment(env: &Env) -> Result<u32> {
     })?;
     ENVIRONMENT.set(number);
     Ok(number)
+}
+
+/// Tries again when there was too little of something, and V8 has let go of what nobody uses.
+fn or_after_collection<T, E>(
+    env: &Env,
+    attempt: impl Fn() -> std::result::Result<T, E>,
+    system_error: impl Fn(&E) -> Option<&io::Error>,
+) -> Result<std::result::Result<T, E>> {
+    let outcome = attempt();
+    let error = outcome.as_ref().err().and_then(system_error);
+    match error.and_then(io::Error::raw_os_error) {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOSPC) => {
+            garbage::collect(env)?;
+            Ok(attempt())
+        }
+        _ => Ok(outcome),
+    }
 }
 
 /// The block's bytes, if there are any; its use ends when the buffer is collected, and at once when there can

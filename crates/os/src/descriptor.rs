@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::FileType;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
+use rustix::process::{Resource, getrlimit};
 
 /// What a descriptor refers to, as far as reading and writing messages cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,11 @@ pub enum Kind {
     /// A pipe, a FIFO, a terminal, a file: whether a call blocks is a property of the shared
     /// description, which is not ours to change.
     Stream,
+}
+
+/// How many descriptors this process may have open at a time (`RLIMIT_NOFILE`).
+pub fn most() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Borrows a descriptor given as a number, after asking the kernel whether it is open.

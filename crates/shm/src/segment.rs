@@ -40,6 +40,16 @@ pub struct Segment {
     identity: Identity,
 }
 
+impl AttachError {
+    /// What the kernel says, if it is that.
+    pub fn system(&self) -> Option<&io::Error> {
+        match self {
+            Self::System(error) => Some(error),
+            Self::Malformed(_) => None,
+        }
+    }
+}
+
 impl Segment {
     /// Makes a segment with room for so many bytes of blocks, all zero. Returns a descriptor of it, too, whose
     /// description is not the mapping's.
