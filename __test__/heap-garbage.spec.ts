@@ -303,3 +303,64 @@ test.serial(
     b.close()
   },
 )
+
+/** What stands on a block, used as it is used. */
+const standing: Record<string, () => object | Promise<object>> = {
+  Lock: async () => {
+    const lock = new mp.Lock()
+    await lock.runExclusive(() => undefined)
+    return lock
+  },
+  Event: async () => {
+    const event = new mp.Event()
+    await event.wait(1)
+    return event
+  },
+  Condition: async () => {
+    const condition = new mp.Condition()
+    await condition.acquire()
+    await condition.wait(1)
+    condition.release()
+    return condition
+  },
+  Barrier: async () => {
+    const barrier = new mp.Barrier(2)
+    await Promise.all([barrier.wait(), barrier.wait()])
+    return barrier
+  },
+  Queue: async () => {
+    const queue = new mp.Queue()
+    await queue.put(1)
+    await queue.get()
+    return queue
+  },
+  SimpleQueue: async () => {
+    const queue = new mp.SimpleQueue()
+    await queue.put(1)
+    await queue.get()
+    return queue
+  },
+  Value: () => new mp.Value('i', 1),
+}
+
+for (const [name, use] of Object.entries(standing)) {
+  test.serial(`a ${name} is collected when nobody has it, also after it was sent`, async (t) => {
+    const references: WeakRef<object>[] = []
+    await (async () => {
+      const used = await use()
+      const [a, b] = mp.Pipe()
+      try {
+        a.sendSync(used)
+        const received = b.recvSync<object>()
+        references.push(new WeakRef(used), new WeakRef(received))
+      } catch (error) {
+        // Some travel only when a process is started.
+        t.true(error instanceof mp.MultiprocessingError, `${error}`)
+        references.push(new WeakRef(used))
+      }
+      a.close()
+      b.close()
+    })()
+    for (const reference of references) t.true(await isCollected(reference))
+  })
+}

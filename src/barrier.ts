@@ -9,7 +9,7 @@ import { Finalize } from './finalize.js'
 import { allocate, type Block, reduceBlock } from './heap.js'
 import { sleepSync } from './interruptible.js'
 import { native } from './native.js'
-import { BUSY, DONE, NOT_HELD, NOT_YET } from './native-status.js'
+import { BUSY, checked, DONE, NOT_HELD, NOT_YET } from './native-status.js'
 import { isObjectOf, rebuildOver } from './same-object.js'
 import { copies, untilChanged } from './waiter.js'
 import {
@@ -196,10 +196,11 @@ export class Barrier {
   #join(): void {
     if (this.#joined === copies.count) return
     this.#joined = copies.count
-    const { buffer, handle, tag } = this.#block
+    const { handle, tag } = this.#block
     native.barrierJoin(handle, tag)
-    // The buffer is among the arguments so that the block is there still.
-    new Finalize(this, part, { args: [handle, tag, buffer], exitpriority: 0 })
+    // The block has to be there still, and what is kept for it must not keep its buffer.
+    const use = checked(native.useBlock(handle), 'mmap')
+    new Finalize(this, part, { args: [use, tag], exitpriority: 0 })
   }
 
   #arrive(): { what: number; round: number; index: number } {
@@ -268,7 +269,10 @@ const pause =
     return time === 0 ? FOREVER : time
   }
 
-const part = (handle: number, tag: number): void => native.barrierPart(handle, tag)
+const part = (use: number, tag: number): void => {
+  native.barrierPart(use, tag)
+  native.releaseBlock(use)
+}
 
 registerReducer(Barrier, {
   name: 'synchronize.Barrier',

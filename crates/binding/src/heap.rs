@@ -107,6 +107,16 @@ pub fn touch_block(handle: i64, offset: f64, length: f64) {
     }
 }
 
+/// Another number for a block, which keeps it in use until `releaseBlock` or the end of the thread; or a
+/// status.
+#[napi]
+pub fn use_block(handle: i64) -> f64 {
+    match with_heap(|heap| heap.take_again(number(handle))) {
+        Ok(block) => block.handle as f64,
+        Err(error) => status::system(&error),
+    }
+}
+
 /// Gives back a block that has no buffer to do it.
 #[napi]
 pub fn release_block(handle: i64) {

@@ -287,6 +287,15 @@ impl Heap {
         place.is_some_and(|place| place.members.values().any(|member| member.tag() == tag))
     }
 
+    /// One more use of a block, by the same thread.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no such block.
+    pub fn take_again(&mut self, handle: Handle) -> io::Result<Block> {
+        let block = self.block(handle).ok_or_else(unknown)?.clone();
+        self.take(block.thread, block.place, block.offset, block.size, false)
+    }
+
     /// The block is in use until it is given back, also when its thread ends before, and in a copy of the
     /// process: its memory may be another thread's by then.
     pub fn hold(&mut self, handle: Handle) {
