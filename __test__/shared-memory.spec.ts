@@ -7,6 +7,7 @@ import * as mp from 'node-multiprocessing'
 import { ensureRunning } from 'node-multiprocessing/resource-tracker'
 import { openDescriptorCount } from './fixtures/connection-patience.js'
 import { write } from './fixtures/process-programs.js'
+import { confined } from './helpers/confined-programs.js'
 import { collectGarbage } from './helpers/garbage.js'
 import { exists, imports, programWith } from './helpers/shared-memory-programs.js'
 import { until } from './helpers/until.js'
@@ -303,17 +304,6 @@ test.serial(
   },
 )
 
-/** Runs a program where files can have so few bytes, or where there is so little shared memory. */
-const confined = (t: ExecutionContext, prefix: string, source: string) => {
-  const { main } = write(t, `${imports}${source}`)
-  const { status, signal, stdout, stderr } = spawnSync(
-    'sh',
-    ['-c', `${prefix}; exec "$0" "$1"`, process.execPath, main],
-    { encoding: 'utf8', timeout: 30_000 },
-  )
-  return { status, signal, stdout, stderr }
-}
-
 const TOO_MUCH = `
 for (const size of [4096, 1 << 20, 1 << 22]) {
   const name = 'mp-confined-' + process.pid
@@ -331,7 +321,7 @@ for (const size of [4096, 1 << 20, 1 << 22]) {
 
 test.serial('more than a file may have is an error, not a signal', (t) => {
   // In units of 512 bytes: 1 MiB.
-  const outcome = confined(t, 'ulimit -f 2048', TOO_MUCH)
+  const outcome = confined(t, 'ulimit -f 2048', `${imports}${TOO_MUCH}`)
   t.deepEqual(outcome, {
     status: 0,
     signal: null,
