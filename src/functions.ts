@@ -55,9 +55,8 @@ const exportOfImported = (fn: AnyFunction): Reference | undefined => {
 
 const resolve = (reference: Reference, anything: boolean): unknown => {
   const { module, path } = reference
-  const known = resolved.get(keyOf(reference))
+  const known = resolved.get(keyOf(reference)) ?? ownOnDemand(reference)
   if (known) return known
-  if (module === OWN && !knowsManagers) return resolveOfManagers(reference, anything)
   const found = findIn(rootOf(reference), reference)
   if (typeof found === 'function') note(found, reference)
   else if (anything) {
@@ -68,13 +67,11 @@ const resolve = (reference: Reference, anything: boolean): unknown => {
   return found
 }
 
-let knowsManagers = false
-
-/** Of what is our own and not known yet, managers may know. */
-const resolveOfManagers = (reference: Reference, anything: boolean): unknown => {
+/** What is our own and not known yet may be of managers, which note it down when they are loaded. */
+const ownOnDemand = (reference: Reference): AnyFunction | undefined => {
+  if (reference.module !== OWN) return undefined
   managers()
-  knowsManagers = true
-  return resolve(reference, anything)
+  return resolved.get(keyOf(reference))
 }
 
 /** What the path of a reference begins at. */

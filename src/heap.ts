@@ -50,9 +50,6 @@ export const forgetTags = (): void => {
  */
 const mayBeCopied = canFork()
 
-/** V8 counts no more than this of a block, as `backing_store.rs` has it. */
-const LARGEST_COUNTED = 2 ** 21
-
 /** In another thread nobody would know how much there is of what V8 does not count. */
 const keepInThread = (buffer: ArrayBuffer): void =>
   process.getBuiltinModule('node:worker_threads').markAsUntransferable(buffer)
@@ -85,7 +82,7 @@ class HeapBlock implements Block {
     this.size = buffer.byteLength
     blocks.set(buffer, this)
     if (mayBeCopied) this.know()
-    if (this.size > LARGEST_COUNTED) keepInThread(buffer)
+    if (this.size > native.LARGEST_COUNTED) keepInThread(buffer)
     if (buffer.byteLength === 0) emptyBlocks.register(buffer, handle)
     useBufferTransport(transport)
   }

@@ -15,11 +15,12 @@
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering, fence};
 
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Error, Result, Status, sys};
+use napi_derive::napi;
 
 use crate::garbage;
 
@@ -27,15 +28,11 @@ use crate::garbage;
 const KNOWN: [u32; 6] = [20, 22, 23, 24, 25, 26];
 
 /// Shared memory of more bytes is not counted by V8. Less it may count: its limits are far above that.
-const LARGEST_COUNTED: usize = 2 << 20;
+#[napi]
+pub const LARGEST_COUNTED: u32 = 2 << 20;
 
 /// From here on it is asked whether there is garbage to be collected, before V8 has more to count.
 const WORTH_ASKING: usize = 64 << 10;
-
-thread_local! {
-    /// The bytes of this environment's buffers that V8 does not count; each counts as some at least.
-    static UNCOUNTED_BYTES: Arc<AtomicI64> = Arc::default();
-}
 
 /// Who has the memory.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,12 +60,8 @@ pub unsafe fn array_buffer<'env, K: Send + 'static>(
 ) -> Result<Unknown<'env>> {
     let start = start.as_ptr().cast::<c_void>();
     let value = match V8::of(env) {
-        Some(v8) if owner == Owner::Shared && length > LARGEST_COUNTED => {
-            let uncounted = UNCOUNTED_BYTES.with(Arc::clone);
-            garbage::collect_uncounted(env, &uncounted)?;
-            let weight = (length as i64).max(garbage::weight_of_descriptor());
-            uncounted.fetch_add(weight, Ordering::Relaxed);
-            let kept = (kept, Uncounted(uncounted, weight));
+        Some(v8) if owner == Owner::Shared && length > LARGEST_COUNTED as usize => {
+            let kept = (kept, garbage::count(env, length)?);
             // SAFETY: the caller's promise.
             unsafe { v8.array_buffer(start, length, v8.empty_deleter, kept) }
         }
@@ -84,16 +77,6 @@ pub unsafe fn array_buffer<'env, K: Send + 'static>(
     };
     // SAFETY: the value was made in this environment just now.
     unsafe { Unknown::from_napi_value(env.raw(), value) }
-}
-
-/// Bytes that are to be subtracted.
-struct Uncounted(Arc<AtomicI64>, i64);
-
-impl Drop for Uncounted {
-    fn drop(&mut self) {
-        // Relaxed: a number that nothing else depends on.
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
-    }
 }
 
 /// `void (*)(void* data, size_t length, void* deleter_data)`
@@ -312,11 +295,14 @@ fn allows_external(env: &Env) -> Result<bool> {
     }
 }
 
-/// The same by Node-API.
+/// The same by Node-API, which drops `kept` in a turn of the event loop.
+///
+/// # Errors
+/// As [`array_buffer`].
 ///
 /// # Safety
 /// As [`array_buffer`].
-unsafe fn external_array_buffer<K>(
+pub unsafe fn external_array_buffer<K>(
     env: sys::napi_env,
     start: *mut c_void,
     length: usize,

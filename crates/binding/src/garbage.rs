@@ -6,8 +6,8 @@
 //! has taken and dropped stays. Large blocks of shared memory it does not count at all.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mp_os::descriptor;
@@ -46,6 +46,14 @@ struct Room {
 thread_local! {
     static COUNTED: Memory = const { Memory::new() };
     static UNCOUNTED: Memory = const { Memory::new() };
+    /// How much there is now of what V8 does not count.
+    static UNCOUNTED_NOW: Arc<AtomicI64> = Arc::default();
+}
+
+/// A piece of memory that V8 does not count, as long as it is in use.
+pub struct Uncounted {
+    all: Arc<AtomicI64>,
+    weight: i64,
 }
 
 /// To be called before memory for a large buffer is allocated: has V8 collect if there is much outside its
@@ -60,14 +68,26 @@ pub fn collect_counted(env: &Env) -> Result<()> {
     COUNTED.with(|memory| memory.collect(env, room, || env.adjust_external_memory(0)))
 }
 
-/// To be called before there is more shared memory in use that V8 does not count.
-pub fn collect_uncounted(env: &Env, bytes: &AtomicI64) -> Result<()> {
+/// Counts so many bytes of shared memory that V8 does not count, until what this returns is dropped, on any
+/// thread. The same is done before.
+pub fn count(env: &Env, length: usize) -> Result<Uncounted> {
     let some = room_for_shared();
     let room = Room {
         some,
         most: MOST_SHARED * some,
     };
-    UNCOUNTED.with(|memory| memory.collect(env, room, || Ok(bytes.load(Ordering::Relaxed))))
+    // Relaxed, here and when it is subtracted: a number that nothing else depends on.
+    let all = UNCOUNTED_NOW.with(Arc::clone);
+    UNCOUNTED.with(|memory| memory.collect(env, room, || Ok(all.load(Ordering::Relaxed))))?;
+    let weight = (length as i64).max(weight_of_descriptor());
+    all.fetch_add(weight, Ordering::Relaxed);
+    Ok(Uncounted { all, weight })
+}
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.weight, Ordering::Relaxed);
+    }
 }
 
 /// Has V8 collect at once, and let go of what it finds.
@@ -79,7 +99,7 @@ pub fn collect(env: &Env) -> Result<()> {
 
 /// How many bytes a piece of shared memory counts as at least, because it takes a descriptor: those that are
 /// not in use take a quarter of all descriptors, at most.
-pub fn weight_of_descriptor() -> i64 {
+fn weight_of_descriptor() -> i64 {
     static WEIGHT: OnceLock<i64> = OnceLock::new();
     *WEIGHT.get_or_init(|| {
         let descriptors = i64::try_from(descriptor::most()).unwrap_or(i64::MAX);

@@ -1,9 +1,8 @@
 //! Shared memory with a name, as an `ArrayBuffer`.
 
 use std::collections::HashMap;
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
 use std::io;
-use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mp_os::named_memory::{self as os, SharedMemory};
@@ -11,7 +10,7 @@ use napi::bindgen_prelude::{ArrayBuffer, Either, FromNapiValue, Unknown};
 use napi::{Env, JsValue, Result, check_status, sys};
 use napi_derive::napi;
 
-use crate::status;
+use crate::{backing_store, status};
 
 /// The memory that buffers of this process are over, by its address. A buffer's finalizer takes it out.
 static MAPPED: Mutex<Option<HashMap<usize, SharedMemory>>> = Mutex::new(None);
@@ -96,32 +95,22 @@ fn array_buffer(env: &Env, memory: SharedMemory) -> Result<Unknown<'static>> {
     mapped()
         .get_or_insert_default()
         .insert(start.addr(), memory);
-    let mut value = ptr::null_mut();
-    // SAFETY: the memory is mapped until `release` is called, which is when no buffer is over it any more.
-    // No other buffer of this process is over the same addresses.
-    let made = unsafe {
-        sys::napi_create_external_arraybuffer(
-            env.raw(),
-            start,
-            length,
-            Some(release),
-            ptr::null_mut(),
-            &raw mut value,
-        )
-    };
-    if made != sys::Status::napi_ok {
-        unmap(start.addr());
+    // SAFETY: the memory is mapped until the use is dropped, which is when no buffer is over it any more. No
+    // other buffer of this process is over the same addresses. The value is made in this environment, and
+    // returned to it at once.
+    unsafe {
+        let kept = Use(start.addr());
+        let value = backing_store::external_array_buffer(env.raw(), start, length, kept)?;
+        Unknown::from_napi_value(env.raw(), value)
     }
-    check_status!(made, "this runtime does not allow memory of an addon's own")?;
-    // SAFETY: the value was made in this environment just now, and is returned to it at once.
-    unsafe { Unknown::from_napi_value(env.raw(), value) }
 }
 
-unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    unmap(data.addr());
-}
+/// The use of the memory at an address.
+struct Use(usize);
 
-fn unmap(address: usize) {
-    let memory = mapped().as_mut().and_then(|all| all.remove(&address));
-    drop(memory);
+impl Drop for Use {
+    fn drop(&mut self) {
+        let memory = mapped().as_mut().and_then(|all| all.remove(&self.0));
+        drop(memory);
+    }
 }

@@ -240,10 +240,7 @@ fn null_terminated(strings: &[CString]) -> Vec<*const c_char> {
 
 /// One more than the highest descriptor this process may open.
 fn descriptor_limit() -> RawFd {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit
-        .and_then(|limit| RawFd::try_from(limit).ok())
-        .unwrap_or(RawFd::MAX)
+    RawFd::try_from(crate::descriptor::most()).unwrap_or(RawFd::MAX)
 }
 
 fn describe(step: SpawnStep, detail: u16, request: &Spawn<'_>) -> String {
